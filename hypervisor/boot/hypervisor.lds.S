@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The image: linked at HV_IMAGE_START + physical address, loaded at 2 MiB.
+ * File offsets advance as addresses do, since multiboot 1 loads the file as
+ * one piece. Each part with rights of its own starts on a page.
+ */
+#include "x86/layout.h"
+
+OUTPUT_FORMAT("elf64-x86-64")
+OUTPUT_ARCH(i386:x86-64)
+ENTRY(entry_phys)
+
+PHDRS
+{
+	text PT_LOAD FLAGS(5);
+	data PT_LOAD FLAGS(6);
+	note PT_NOTE FLAGS(4);
+}
+
+SECTIONS
+{
+	. = HV_IMAGE_START + HV_LOAD_PADDR;
+	image_start = .;
+	entry_phys = start32 - HV_IMAGE_START;
+
+	.text : AT(ADDR(.text) - HV_IMAGE_START) {
+		KEEP(*(.boot.header))
+		text_start = .;
+		. = ALIGN(4096);
+		KEEP(*(.text.entry))
+		*(.text .text.*)
+		. = ALIGN(4096);
+		text_end = .;
+	} :text
+	.rodata : AT(ADDR(.rodata) - HV_IMAGE_START) {
+		rodata_start = .;
+		*(.rodata .rodata.*)
+		. = ALIGN(8);
+		extable_start = .;
+		KEEP(*(.extable))
+		extable_end = .;
+		altpatch_start = .;
+		KEEP(*(.altpatch))
+		altpatch_end = .;
+	} :text
+	.note.Xen : AT(ADDR(.note.Xen) - HV_IMAGE_START) { KEEP(*(.note.Xen)) } :text :note
+	rodata_end = .;
+	. = ALIGN(4096);
+	/* Boot only: given to the heap once dom0 is built. */
+	.init : AT(ADDR(.init) - HV_IMAGE_START) {
+		init_start = .;
+		*(.boot.text)
+		*(.init.text .init.text.*)
+		. = ALIGN(4096);
+		init_text_end = .;
+		*(.boot.data .init.rodata .init.data)
+		. = ALIGN(4096);
+		init_end = .;
+	} :data
+	.data : AT(ADDR(.data) - HV_IMAGE_START) {
+		data_start = .;
+		*(.data .data.*)
+		. = ALIGN(4096);
+	} :data
+	/* Behind all code: its size changes nothing that it names. */
+	.symtab_hv : AT(ADDR(.symtab_hv) - HV_IMAGE_START) {
+		KEEP(*(.symtab_hv))
+		. = ALIGN(4096);
+	} :data
+	image_load_end = .;
+	.bss (NOLOAD) : AT(ADDR(.bss) - HV_IMAGE_START) {
+		*(.boot.bss)
+		*(.bss .bss.* COMMON)
+		. = ALIGN(4096);
+	} :data
+	image_end = .;
+
+	/DISCARD/ : { *(.comment) *(.eh_frame*) *(.note.GNU-stack) *(.note.gnu*) }
+}

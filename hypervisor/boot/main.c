@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the loader to dom0, in order.
+ *
+ * Everything here runs once, on the boot CPU, with interrupts off until
+ * interrupt controllers are ours. Each step says in one line what the next ones
+ * may rely on.
+ */
+#include "boot/bootinfo.h"
+#include "boot/cmdline.h"
+#include "boot/dom0_pv.h"
+#include "boot/memory.h"
+#include "core/console.h"
+#include "core/domain.h"
+#include "core/memory_op.h"
+#include "core/page_alloc.h"
+#include "core/platform.h"
+#include "core/sched.h"
+#include "core/time.h"
+#include "lib/string.h"
+#include "x86/acpi.h"
+#include "x86/apic.h"
+#include "x86/asm.h"
+#include "x86/clock.h"
+#include "x86/cpu.h"
+#include "x86/irq.h"
+#include "x86/panic.h"
+#include "x86/paging.h"
+#include "x86/policy.h"
+#include "x86/vga.h"
+
+extern u64 boot_entry_tsc;
+extern char init_start[], init_end[];
+void __noreturn reset_stack_and_jump(void (*fn)(void));
+void domains_init(void);
+void idle_vcpu_create(u32 cpu);
+
+static struct bootinfo bootinfo __initdata;
+static struct hv_options options __initdata;
+static struct acpi_info acpi __initdata;
+
+/* Until paging_init() the first 4 GiB are at their own addresses. */
+static const void *__init map_low(u64 pa, u64 len)
+{
+	return pa && pa + len >= pa && pa + len <= GiB(4) ? (const void *)pa : NULL;
+}
+
+static void __init say(enum log_level lvl, const char *sentence)
+{
+	hv_log(lvl, "%s\n", sentence);
+}
+
+static void __init parse_options(void)
+{
+	bool bad = cmdline_parse(bootinfo.cmdline, &options, NULL);
+
+	console_init(&options);
+	hv_log(LOG_INFO, "Xenolith, a hypervisor that speaks the Xen 4.17 ABI; loaded by %s\n", bootinfo.protocol);
+	hv_log(LOG_INFO, "command line: %s\n", bootinfo.cmdline);
+	memcpy(hv_command_line, bootinfo.cmdline, min(strlen(bootinfo.cmdline), sizeof(hv_command_line) - 1));
+	/* A second time, now that there is a console to say it on. */
+	cmdline_parse(bootinfo.cmdline, &options, say);
+	machine_noreboot = options.noreboot;
+	if (bad)
+		hv_panic("%s", options.fatal);
+}
+
+/* dom0's view of the machine's memory (abi.md section 5). */
+static void __init make_machine_map(void)
+{
+	machine_map = bootinfo.e820;
+	e820_change(&machine_map, acpi.lapic_pa, acpi.lapic_pa + MiB(1), E820_RESERVED);
+	for (u32 i = 0; i < acpi.nr_ioapic; i++)
+		e820_change(&machine_map, acpi.ioapic[i].pa, acpi.ioapic[i].pa + PAGE_SIZE, E820_RESERVED);
+}
+
+static void __init report_memory(void)
+{
+	hv_log(LOG_INFO, "memory: %llu MiB of RAM, %llu MiB free\n",
+	       (unsigned long long)(e820_ram_bytes(&bootinfo.e820) >> 20),
+	       (unsigned long long)(free_page_count() >> 8));
+}
+
+/* On the boot CPU's own stack, in the final address space. Runs no more boot-only code at its end. */
+static void finish_boot(void)
+{
+	u64 freed = (u64)(init_end - init_start);
+
+	paging_finish();
+	vga_end();
+	memset(init_start, 0, init_end - init_start);
+	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
+	wallclock_publish(dom0);
+	sched_wake(dom0->vcpus[0]);
+	sched_start();
+}
+
+static void __init build_and_start(void)
+{
+	u64 entry, start;
+
+	cpu_load_tables();
+	cpu_init();
+	apic_map(acpi.lapic_pa);
+	apic_init();
+	pcpus[0].apic_id = apic_id();
+	pcpus[0].online = true;
+	irq_init(&acpi);
+	clock_init(&acpi);
+	/* System time begins here: what was measured before is forgotten. */
+	clock_scale.tsc_start = rdtsc();
+	platform_init(&acpi);
+	machine_reset_init(&acpi);
+	sched_init();
+	domains_init();
+	idle_vcpu_create(0);
+	make_machine_map();
+	wallclock_set(rtc_read(), 0, now_ns());
+	console_start_input();
+	dom0_build(&bootinfo, &options);
+	policy_set_time(&(struct policy_time){ .tsc_khz = tsc_khz, .tsc_to_ns_mul = clock_scale.mul,
+					       .tsc_shift = clock_scale.shift });
+	entry = boot_entry_tsc;
+	start = rdtsc();
+	hv_log(LOG_INFO, "boot: entry tsc=%llu\n", (unsigned long long)entry);
+	hv_log(LOG_INFO, "boot: dom0 entry tsc=%llu\n", (unsigned long long)start);
+	hv_log(LOG_INFO, "*** Serial input to DOM0 (type 'CTRL-a' three times to switch input)\n");
+	finish_boot();
+}
+
+void __noreturn __init boot_main(u32 magic, u64 info)
+{
+	const char *error = NULL;
+	int rc = bootinfo_parse(magic, info, map_low, &bootinfo, &error);
+
+	parse_options();
+	if (rc)
+		hv_panic("can't read what the loader passed: %s", error);
+	cpu_identify(&options);
+	if (acpi_parse(&acpi, bootinfo.rsdp, &(struct acpi_env){ map_low, say }))
+		hv_panic("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers");
+	if (!acpi.nr_ioapic)
+		hv_panic("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
+	boot_memory_init(&bootinfo);
+	paging_init(&bootinfo.e820);
+	report_memory();
+	idt_init();
+	percpu_area_init(0, 0);
+	switch_to_cpu_stack(0, build_and_start);
+}

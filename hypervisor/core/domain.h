@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains and vcpus.
+ *
+ * Letters on the fields name what guards them:
+ *   [I] immutable once the domain is visible   [D] d->lock
+ *   [E] d->events.lock  [P] d->pirqs.lock      [S] the run queue's lock
+ *   [A] changed atomically                     [V] only by the vcpu itself, or while it can't run
+ */
+#ifndef CORE_DOMAIN_H
+#define CORE_DOMAIN_H
+
+#include "core/event_channel.h"
+#include "core/grant_table.h"
+#include "core/timer.h"
+#include "lib/bitmap.h"
+#include "lib/rangeset.h"
+#include "lib/spinlock.h"
+#include "lib/types.h"
+#include "pv/pv.h"
+#include "xen/sched.h"
+#include "xen/vcpu.h"
+#include "xen/xen.h"
+
+#define MAX_DOMID 0x7ff0 /* xen/xen.h: ids below DOMID_FIRST_RESERVED are domains */
+#define MAX_VCPUS 8192   /* what HVM and PV kernels probe for (VCPUOP_is_up) */
+
+struct e820_entry;
+struct guest_ops;
+
+enum vcpu_state {
+	VCPU_RUNNING = 0, /* xen/vcpu.h: RUNSTATE_running, and so on */
+	VCPU_RUNNABLE = 1,
+	VCPU_BLOCKED = 2,
+	VCPU_OFFLINE = 3,
+};
+
+struct vcpu {
+	/* Read on every entry and exit, hence first. */
+	struct vcpu_info *vcpu_info; /* [V] in guest-owned memory; never trusted */
+	struct domain *domain;       /* [I] */
+	u32 vcpu_id;                 /* [I] */
+	u32 processor;               /* [S] CPU it runs or last ran on */
+
+	struct pv_vcpu pv;           /* [V] */
+
+	/* Scheduling */
+	struct vcpu *rq_next;        /* [S] */
+	enum vcpu_state state;       /* [S] */
+	bool initialised;            /* [D] has a context: may be brought up */
+	bool down;                   /* [A] VCPUOP_down, or never brought up */
+	bool is_idle;                /* [I] */
+	u32 pause_count;             /* [A] */
+	bool blocked;                /* [A] in SCHEDOP_block or poll */
+	u32 poll_port;               /* [A] 0 none, ~0 several */
+	bool polling;                /* [A] */
+	u64 credit_start;            /* [S] when it was last put on a CPU (ns) */
+
+	/* Time */
+	struct timer singleshot;     /* [V] VCPUOP_set_singleshot_timer -> VIRQ_TIMER */
+	struct timer periodic;       /* [V] VCPUOP_set_periodic_timer */
+	u64 periodic_ns;
+	struct timer poll_timer;     /* [V] SCHEDOP_poll timeout */
+	u32 time_version;            /* [V] of the vcpu_time_info last published */
+	struct vcpu_runstate_info runstate; /* [S] */
+	u64 runstate_gva;            /* [V] registered area, 0 for none */
+	u64 time_gva;                /* [V] registered secondary time area, 0 for none */
+
+	struct vcpu_events events;   /* [E] */
+	u32 virq_port[NR_VIRQS];     /* [E] per-vcpu VIRQs; 0 for none */
+
+	void *fpu;                   /* [V] XSAVE area */
+	u64 xcr0;                    /* [V] */
+	bool vcpu_info_placed;       /* [V] VCPUOP_register_vcpu_info was used */
+	mfn_t vcpu_info_mfn;         /* [V] holds a writable reference when placed */
+};
+
+struct pirq {
+	u32 port;     /* [P] event channel bound to it, 0 for none */
+	s16 gsi;      /* [P] machine GSI, -1 for none */
+	bool mapped;  /* [P] */
+	bool level;   /* [P] */
+	bool masked;  /* [P] held masked until the guest's EOI */
+};
+
+struct domain {
+	domid_t domain_id;           /* [I] */
+	bool is_privileged;          /* [I] dom0 */
+	bool is_hvm;                 /* [I] */
+	bool is_dying;               /* [D] */
+	bool is_shut_down;           /* [D] */
+	bool crash_noted;            /* [A] the first reason is kept */
+	u8 shutdown_code;            /* [D] SHUTDOWN_* */
+	u32 max_vcpus;               /* [I] */
+	struct vcpu **vcpus;         /* [I] max_vcpus pointers */
+	const struct guest_ops *ops; /* [I] */
+
+	spinlock_t lock;
+	u32 refcount;                /* [A] */
+	struct domain *next;         /* RCU list of domains, by id */
+
+	/* Memory */
+	u64 tot_pages;               /* [A] frames owned */
+	u64 max_pages;               /* [D] */
+	u64 min_mfn, max_mfn;        /* [A] every owned frame lies within (for relinquishing) */
+	struct e820_entry *e820;     /* [D] map set by XENMEM_set_memory_map, or NULL */
+	u32 nr_e820;
+
+	struct shared_info *shared_info; /* [I] */
+	mfn_t shared_info_mfn;           /* [I] */
+	struct pv_domain pv;
+	struct domain_events events;
+	struct grant_table *grant;       /* [I] */
+	u32 virq_port[NR_VIRQS];         /* [E] global VIRQs */
+	struct vcpu *virq_vcpu[NR_VIRQS];
+
+	/* Rights */
+	struct rangeset *ioports;        /* [D] ports it may touch */
+	struct rangeset *iomem;          /* [D] frames outside RAM it may map */
+	struct { spinlock_t lock; struct pirq *pirq; u32 nr; } pirqs;
+	u32 pci_cf8;                     /* [A] its virtual 0xcf8 */
+
+	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
+	u8 handle[16];                   /* [D] uuid */
+	u64 vm_assist;                   /* [A] VMASST_TYPE_* bits */
+	u64 time_offset_ns;
+	char crash_reason[160];          /* [D] first reason given to domain_crash() */
+};
+
+extern struct domain *dom0;
+extern struct domain *dom_io;  /* owner of what is not RAM */
+extern struct domain *dom_xen; /* owner of hypervisor frames that guests may see */
+
+/* Domain by id with a reference, or NULL. Give it back with put_domain(). */
+struct domain *get_domain(domid_t id);
+void put_domain(struct domain *d);
+
+/*
+ * Creates domain `id` with room for `max_vcpus` vcpus. NULL when memory is out
+ * or the id is taken. It starts with no memory and no vcpu able to run.
+ */
+struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged, const struct guest_ops *ops);
+/* vcpu `id` of `d`, offline. NULL when memory is out. */
+struct vcpu *vcpu_create(struct domain *d, u32 id);
+/* Every vcpu stops; tells the toolstack (or, for dom0, does it to the machine). */
+void domain_shutdown(struct domain *d, u8 reason);
+
+static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
+{
+	return id < d->max_vcpus ? d->vcpus[id] : NULL;
+}
+
+#endif

@@ -1,0 +1,758 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Grant tables, version 1.
+ *
+ * A domain lets another use one of its frames by writing an entry into memory
+ * that it shares with us: who, which frame, read-only or not. The other names
+ * the entry by its number and maps the frame or has bytes copied. Hard about it:
+ * the entry can change while it is read, its owner wants to take it back while
+ * it may be in use, either side may die, and a frame seen by another domain must
+ * not become a page table of its owner.
+ *
+ *      granter writes                  we, first use              we, last use
+ *   0 ---------------> permit(dom) ----------------> reading --------------> permit(dom)
+ *     <---------------                              [+ writing]                 |
+ *     granter: cmpxchg flags to 0, which fails while reading or writing is set <+
+ *
+ *  1. An entry with readers + writers > 0 has GTF_reading set in its shared flags, and
+ *     GTF_writing iff writers > 0; set by one compare-exchange of flags and
+ *     domid together, so that they are true of what was checked.
+ *  2. While an entry is in use, frame and domid come from our copy (struct
+ *     active_grant), never again from the shared entry.
+ *  3. Each use holds one reference on the frame, each writing use a writable
+ *     type too. Both are given back before GTF_reading or GTF_writing goes, and
+ *     mappings are flushed from TLBs before that.
+ *  4. A handle (struct maptrack) of the mapping domain stands for exactly one
+ *     use of one entry and holds a reference on the granting domain. So a
+ *     granter that dies stays as a shell until the last handle is unmapped.
+ *  5. Counters are 32 bits wide and a use that would wrap one is refused.
+ *
+ * Lock: each table's (RANK_GRANT), [G], guards its entries' active parts and its
+ * domain's handles. Two tables' locks are never held together. A handle being
+ * mapped or unmapped is MAPTRACK_BUSY, which keeps others away while the lock is
+ * not held.
+ */
+#include "core/grant_table.h"
+#include "core/access.h"
+#include "core/domain.h"
+#include "core/page_alloc.h"
+#include "core/seam.h"
+#include "lib/string.h"
+#include "pv/page_type.h"
+
+/* The shared entry as two words, each read or changed in one go (xen/grant_table.h: struct grant_entry_v1). */
+struct shared_entry {
+	u32 header; /* flags in bits 0..15, domid in bits 16..31 */
+	u32 frame;
+};
+_Static_assert(sizeof(struct shared_entry) == sizeof(struct grant_entry_v1), "one layout");
+
+struct active_grant {
+	u32 readers;   /* [G] */
+	u32 writers;   /* [G] */
+	u32 frame;     /* [G] valid while in use */
+	domid_t domid; /* [G] likewise */
+};
+
+enum maptrack_state { MAPTRACK_FREE = 0, MAPTRACK_BUSY, MAPTRACK_MAPPED };
+
+struct maptrack {
+	struct domain *granter; /* [G], with a reference */
+	u32 ref;                /* [G] */
+	u32 frame;              /* [G] */
+	u32 next_free;          /* [G] handle */
+	u16 flags;              /* [G] GNTMAP_*: what is mapped still */
+	u8 state;               /* [G] enum maptrack_state */
+};
+
+#define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(struct shared_entry))
+#define HANDLES_PER_PAGE 128u
+#define NO_HANDLE (~0u)
+#define MAX_FRAMES_LIMIT 4096u
+#define MAX_MAPTRACK_LIMIT 65536u
+#define UNMAP_BATCH 32u   /* unmaps that share one TLB flush */
+#define CMPXCHG_TRIES 8   /* a granter that changes an entry as often meanwhile is refused */
+
+struct grant_frame {
+	mfn_t mfn;
+	struct shared_entry *shared;
+	struct active_grant *active;
+};
+
+struct grant_table {
+	spinlock_t lock;           /* RANK_GRANT: [G] */
+	u32 nr_frames;             /* [G] */
+	u32 max_frames;            /* [I] */
+	u32 max_maptrack;          /* [I] pages */
+	u32 nr_maptrack;           /* [G] pages */
+	u32 free_handle;           /* [G] list, NO_HANDLE at its end */
+	struct maptrack **maptrack; /* [G] from the first mapping on */
+	struct grant_frame frame[]; /* [G] max_frames */
+};
+
+/* --- The shared entries -------------------------------------------------------------- */
+
+static u32 entry_flags(u32 header) { return header & 0xffff; }
+static domid_t entry_domid(u32 header) { return header >> 16; }
+
+/* Entry `ref`, or NULL beyond the table's end. [G] */
+static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, struct active_grant **act)
+{
+	u32 f = ref / ENTRIES_PER_FRAME;
+
+	if (f >= gt->nr_frames)
+		return NULL;
+	*act = &gt->frame[f].active[ref % ENTRIES_PER_FRAME];
+	return &gt->frame[f].shared[ref % ENTRIES_PER_FRAME];
+}
+
+/* Checks the entry for `user` and marks it in use. GNTST_*. [G] */
+static int entry_mark(struct shared_entry *sh, domid_t user, bool write)
+{
+	u32 header = __atomic_load_n(&sh->header, __ATOMIC_RELAXED);
+	u32 marks = GTF_reading | (write ? GTF_writing : 0);
+
+	for (u32 i = 0; i < CMPXCHG_TRIES; i++) {
+		u32 flags = entry_flags(header);
+
+		if ((flags & GTF_type_mask) != GTF_permit_access || entry_domid(header) != user ||
+		    (write && (flags & GTF_readonly)))
+			return GNTST_general_error;
+		if (__atomic_compare_exchange_n(&sh->header, &header, header | marks, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return GNTST_okay;
+	}
+	return GNTST_general_error;
+}
+
+static void entry_unmark(struct shared_entry *sh, const struct active_grant *act)
+{
+	u32 gone = (act->writers ? 0 : GTF_writing) | (act->readers || act->writers ? 0 : GTF_reading);
+
+	if (gone)
+		__atomic_fetch_and(&sh->header, ~gone, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Begins a use of entry `ref` of `granter` by domain `user`: the marks in the entry
+ * and a reference (writable type) on its frame. GNTST_*; *frame on success.
+ */
+static int grant_acquire(struct domain *granter, u32 ref, domid_t user, bool write, u32 *frame)
+{
+	struct grant_table *gt = granter->grant;
+	struct active_grant *act;
+	struct shared_entry *sh;
+	int status = GNTST_general_error;
+
+	spin_lock(&gt->lock);
+	sh = entry_of(gt, ref, &act);
+	if (!sh) {
+		status = GNTST_bad_gntref;
+		goto out;
+	}
+	if ((act->readers || act->writers) && act->domid != user)
+		goto out;
+	if ((write ? act->writers : act->readers) == ~0u)
+		goto out;
+	/* In use already, and marked for what is wanted: the flags need no look. */
+	if (!(write ? act->writers : act->readers)) {
+		status = entry_mark(sh, user, write);
+		if (status)
+			goto out;
+		if (!act->readers && !act->writers) {
+			/* The entry's frame is fixed once it is marked. */
+			act->frame = __atomic_load_n(&sh->frame, __ATOMIC_RELAXED);
+			act->domid = user;
+		}
+	}
+	if (write ? !get_page_writable(MFN(act->frame), granter) : !get_page(MFN(act->frame), granter)) {
+		entry_unmark(sh, act);
+		status = GNTST_general_error;
+		goto out;
+	}
+	if (write)
+		act->writers++;
+	else
+		act->readers++;
+	*frame = act->frame;
+	status = GNTST_okay;
+out:
+	spin_unlock(&gt->lock);
+	return status;
+}
+
+/* Ends one. */
+static void grant_release(struct domain *granter, u32 ref, bool write)
+{
+	struct grant_table *gt = granter->grant;
+	struct active_grant *act;
+	struct shared_entry *sh;
+
+	spin_lock(&gt->lock);
+	sh = entry_of(gt, ref, &act);
+	BUG_ON(!sh || !(write ? act->writers : act->readers));
+	if (write) {
+		act->writers--;
+		put_page_writable(MFN(act->frame));
+	} else {
+		act->readers--;
+		put_page(MFN(act->frame));
+	}
+	entry_unmark(sh, act);
+	spin_unlock(&gt->lock);
+}
+
+/* --- The table's size ------------------------------------------------------------------ */
+
+/* 0, -ENOMEM, or -EINVAL above the limit. What was added before a failure stays. [G] */
+static int grow(struct domain *d, struct grant_table *gt, u32 nr_frames)
+{
+	if (nr_frames > gt->max_frames)
+		return -EINVAL;
+	while (gt->nr_frames < nr_frames) {
+		struct grant_frame *f = &gt->frame[gt->nr_frames];
+		struct active_grant *active = hv_alloc(ENTRIES_PER_FRAME * sizeof(*active));
+		mfn_t mfn;
+
+		if (!active)
+			return -ENOMEM;
+		mfn = alloc_pages(0, 0, 0);
+		if (mfn_eq(mfn, INVALID_MFN)) {
+			hv_free(active);
+			return -ENOMEM;
+		}
+		share_page_with_domain(mfn, d, true);
+		*f = (struct grant_frame){ .mfn = mfn, .shared = map_frame(mfn), .active = active };
+		gt->nr_frames++;
+	}
+	return 0;
+}
+
+int grant_table_init(struct domain *d, u32 max_frames, u32 max_maptrack)
+{
+	struct grant_table *gt;
+	int rc;
+
+	if (!max_frames || max_frames > MAX_FRAMES_LIMIT || !max_maptrack || max_maptrack > MAX_MAPTRACK_LIMIT)
+		return -EINVAL;
+	gt = hv_alloc(sizeof(*gt) + max_frames * sizeof(gt->frame[0]));
+	if (!gt)
+		return -ENOMEM;
+	spin_lock_init(&gt->lock, RANK_GRANT, "grant");
+	gt->max_frames = max_frames;
+	gt->max_maptrack = max_maptrack;
+	gt->free_handle = NO_HANDLE;
+	d->grant = gt;
+	rc = grow(d, gt, 1);
+	if (rc) {
+		d->grant = NULL;
+		hv_free(gt);
+	}
+	return rc;
+}
+
+u32 grant_table_max_frames(const struct domain *d)
+{
+	return d->grant->max_frames;
+}
+
+int grant_table_frame(struct domain *d, u32 index, mfn_t *mfn)
+{
+	struct grant_table *gt = d->grant;
+	int rc = -EINVAL;
+
+	spin_lock(&gt->lock);
+	if (index < gt->max_frames)
+		rc = grow(d, gt, index + 1);
+	if (!rc)
+		*mfn = gt->frame[index].mfn;
+	spin_unlock(&gt->lock);
+	return rc;
+}
+
+int grant_table_seed(struct domain *d, u32 ref, domid_t to, u32 frame)
+{
+	struct grant_table *gt = d->grant;
+	struct active_grant *act;
+	struct shared_entry *sh;
+
+	spin_lock(&gt->lock);
+	sh = entry_of(gt, ref, &act);
+	if (sh) {
+		__atomic_store_n(&sh->frame, frame, __ATOMIC_RELAXED);
+		__atomic_store_n(&sh->header, GTF_permit_access | (u32)to << 16, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&gt->lock);
+	return sh ? 0 : -EINVAL;
+}
+
+/* --- Handles ------------------------------------------------------------------------------ */
+
+/* The handle's entry, or NULL where there never was one. [G] */
+static struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
+{
+	u32 page = handle / HANDLES_PER_PAGE;
+
+	return page < gt->nr_maptrack ? &gt->maptrack[page][handle % HANDLES_PER_PAGE] : NULL;
+}
+
+/* One page of handles more. False at the limit or without memory. [G] */
+static bool maptrack_grow(struct grant_table *gt)
+{
+	u32 first = gt->nr_maptrack * HANDLES_PER_PAGE;
+	struct maptrack *page;
+
+	if (gt->nr_maptrack == gt->max_maptrack)
+		return false;
+	if (!gt->maptrack)
+		gt->maptrack = hv_alloc(gt->max_maptrack * sizeof(*gt->maptrack));
+	if (!gt->maptrack)
+		return false;
+	page = hv_alloc(HANDLES_PER_PAGE * sizeof(*page));
+	if (!page)
+		return false;
+	for (u32 i = 0; i < HANDLES_PER_PAGE; i++)
+		page[i].next_free = i + 1 < HANDLES_PER_PAGE ? first + i + 1 : gt->free_handle;
+	gt->maptrack[gt->nr_maptrack++] = page;
+	gt->free_handle = first;
+	return true;
+}
+
+/* A handle in state MAPTRACK_BUSY, or NO_HANDLE. */
+static u32 maptrack_take(struct grant_table *gt)
+{
+	u32 handle = NO_HANDLE;
+
+	spin_lock(&gt->lock);
+	if (gt->free_handle != NO_HANDLE || maptrack_grow(gt)) {
+		struct maptrack *mt;
+
+		handle = gt->free_handle;
+		mt = maptrack_of(gt, handle);
+		gt->free_handle = mt->next_free;
+		mt->state = MAPTRACK_BUSY;
+	}
+	spin_unlock(&gt->lock);
+	return handle;
+}
+
+static void maptrack_give_back(struct grant_table *gt, u32 handle)
+{
+	struct maptrack *mt;
+
+	spin_lock(&gt->lock);
+	mt = maptrack_of(gt, handle);
+	*mt = (struct maptrack){ .next_free = gt->free_handle };
+	gt->free_handle = handle;
+	spin_unlock(&gt->lock);
+}
+
+/* --- map_grant_ref ---------------------------------------------------------------------------- */
+
+static void map_one(struct vcpu *v, struct gnttab_map_grant_ref *op)
+{
+	struct grant_table *gt = v->domain->grant;
+	bool write = !(op->flags & GNTMAP_readonly);
+	struct domain *granter;
+	struct maptrack *mt;
+	u32 handle, frame;
+
+	op->handle = NO_HANDLE;
+	op->status = GNTST_general_error;
+	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))
+		return;
+	op->status = GNTST_bad_domain;
+	granter = get_domain(op->dom);
+	if (!granter)
+		return;
+
+	op->status = GNTST_no_device_space;
+	handle = maptrack_take(gt);
+	if (handle == NO_HANDLE)
+		goto put;
+	op->status = grant_acquire(granter, op->ref, v->domain->domain_id, write, &frame);
+	if (op->status)
+		goto give_back;
+	if (op->flags & GNTMAP_host_map)
+		op->status = grant_host_map(v, op->host_addr, MFN(frame), op->flags);
+	if (op->status)
+		goto release;
+
+	spin_lock(&gt->lock);
+	mt = maptrack_of(gt, handle);
+	*mt = (struct maptrack){
+		.granter = granter, .ref = op->ref, .frame = frame, .flags = op->flags, .state = MAPTRACK_MAPPED,
+	};
+	spin_unlock(&gt->lock);
+	op->handle = handle;
+	op->dev_bus_addr = (u64)frame << PAGE_SHIFT;
+	return;
+
+release:
+	grant_release(granter, op->ref, write);
+give_back:
+	maptrack_give_back(gt, handle);
+put:
+	put_domain(granter);
+}
+
+/* --- unmap_grant_ref --------------------------------------------------------------------------- */
+
+/*
+ * First half of an unmap: the page-table entry goes, the handle stays busy. True
+ * if the second half is due after a TLB flush; else op->status is final.
+ */
+static bool unmap_begin(struct vcpu *v, struct gnttab_unmap_grant_ref *op)
+{
+	struct grant_table *gt = v->domain->grant;
+	struct maptrack *mt, copy;
+	u16 gone = 0;
+
+	spin_lock(&gt->lock);
+	mt = maptrack_of(gt, op->handle);
+	if (!mt || mt->state != MAPTRACK_MAPPED) {
+		spin_unlock(&gt->lock);
+		op->status = GNTST_bad_handle;
+		return false;
+	}
+	mt->state = MAPTRACK_BUSY;
+	copy = *mt;
+	spin_unlock(&gt->lock);
+
+	op->status = GNTST_okay;
+	if (op->dev_bus_addr && (copy.flags & GNTMAP_device_map)) {
+		if (op->dev_bus_addr != (u64)copy.frame << PAGE_SHIFT)
+			op->status = GNTST_general_error;
+		else
+			gone |= GNTMAP_device_map;
+	}
+	if (!op->status && op->host_addr && (copy.flags & GNTMAP_host_map)) {
+		op->status = grant_host_unmap(v, op->host_addr, MFN(copy.frame), copy.flags);
+		gone |= GNTMAP_host_map;
+	}
+	if (op->status)
+		gone = 0;
+
+	if (copy.flags & ~gone & (GNTMAP_host_map | GNTMAP_device_map)) {
+		spin_lock(&gt->lock);
+		mt->flags &= ~gone;
+		mt->state = MAPTRACK_MAPPED;
+		spin_unlock(&gt->lock);
+		return false;
+	}
+	return true;
+}
+
+/* Second half: no CPU can reach the frame through this handle any more. */
+static void unmap_finish(struct domain *d, u32 handle)
+{
+	struct grant_table *gt = d->grant;
+	struct maptrack copy;
+
+	spin_lock(&gt->lock);
+	copy = *maptrack_of(gt, handle);
+	spin_unlock(&gt->lock);
+	grant_release(copy.granter, copy.ref, !(copy.flags & GNTMAP_readonly));
+	maptrack_give_back(gt, handle);
+	put_domain(copy.granter);
+}
+
+static long op_unmap(struct vcpu *v, u64 gva, u32 count, u32 *done)
+{
+	struct gnttab_unmap_grant_ref op[UNMAP_BATCH];
+	bool finish[UNMAP_BATCH];
+
+	for (u32 i = 0; i < count; i += UNMAP_BATCH) {
+		u32 nr = min(count - i, UNMAP_BATCH);
+		u64 at = gva + (u64)i * sizeof(op[0]);
+		bool any = false;
+
+		if (i && preempt_check())
+			return -ERESTART;
+		if (copy_from_guest(op, at, nr * sizeof(op[0])))
+			return -EFAULT;
+		for (u32 k = 0; k < nr; k++) {
+			finish[k] = unmap_begin(v, &op[k]);
+			any |= finish[k];
+		}
+		if (any)
+			flush_tlb_domain(v->domain);
+		for (u32 k = 0; k < nr; k++) {
+			if (finish[k])
+				unmap_finish(v->domain, op[k].handle);
+		}
+		if (copy_to_guest(at, op, nr * sizeof(op[0])))
+			return -EFAULT;
+		*done = i + nr;
+	}
+	return 0;
+}
+
+/* --- copy ------------------------------------------------------------------------------------------ */
+
+/* One end of a copy, held. */
+struct copy_end {
+	struct domain *d; /* with a reference */
+	u32 ref;
+	bool is_ref, write;
+	mfn_t mfn;
+};
+
+static int copy_begin(struct vcpu *v, struct copy_end *e, const struct gnttab_copy_ptr *p)
+{
+	int status;
+	u32 frame;
+
+	if (!e->is_ref && p->domid != DOMID_SELF)
+		return GNTST_permission_denied;
+	e->d = get_domain(p->domid == DOMID_SELF ? v->domain->domain_id : p->domid);
+	if (!e->d)
+		return GNTST_bad_domain;
+	if (e->is_ref) {
+		e->ref = p->u.ref;
+		status = grant_acquire(e->d, e->ref, v->domain->domain_id, e->write, &frame);
+		e->mfn = MFN(frame);
+	} else {
+		e->mfn = MFN(p->u.gmfn);
+		status = (e->write ? get_page_writable(e->mfn, e->d) : get_page(e->mfn, e->d)) ?
+			GNTST_okay : GNTST_bad_page;
+	}
+	if (status)
+		put_domain(e->d);
+	return status;
+}
+
+static void copy_end(struct copy_end *e)
+{
+	if (e->is_ref)
+		grant_release(e->d, e->ref, e->write);
+	else if (e->write)
+		put_page_writable(e->mfn);
+	else
+		put_page(e->mfn);
+	put_domain(e->d);
+}
+
+static int copy_one(struct vcpu *v, const struct gnttab_copy *op)
+{
+	struct copy_end src = { .is_ref = op->flags & GNTCOPY_source_gref };
+	struct copy_end dst = { .is_ref = op->flags & GNTCOPY_dest_gref, .write = true };
+	int status;
+	u8 *from, *to;
+
+	if (op->source.offset + (u32)op->len > PAGE_SIZE || op->dest.offset + (u32)op->len > PAGE_SIZE)
+		return GNTST_bad_copy_arg;
+	status = copy_begin(v, &src, &op->source);
+	if (status)
+		return status;
+	status = copy_begin(v, &dst, &op->dest);
+	if (status)
+		goto out;
+	from = map_frame(src.mfn);
+	to = map_frame(dst.mfn);
+	/* The two may be one frame. */
+	memmove(to + op->dest.offset, from + op->source.offset, op->len);
+	unmap_frame(to);
+	unmap_frame(from);
+	copy_end(&dst);
+out:
+	copy_end(&src);
+	return status;
+}
+
+/* --- The calls on whole tables ---------------------------------------------------------------------- */
+
+/* The domain `id` for vcpu `v`: itself, or one that it controls. NULL and *status. */
+static struct domain *table_owner(struct vcpu *v, domid_t id, s16 *status)
+{
+	struct domain *d = get_domain(id == DOMID_SELF ? v->domain->domain_id : id);
+
+	*status = GNTST_bad_domain;
+	if (d && !access_control(v->domain, d)) {
+		put_domain(d);
+		d = NULL;
+		*status = GNTST_permission_denied;
+	}
+	return d;
+}
+
+static long op_setup_table(struct vcpu *v, u64 gva)
+{
+	struct gnttab_setup_table op;
+	struct domain *d;
+
+	if (copy_from_guest(&op, gva, sizeof(op)))
+		return -EFAULT;
+	d = table_owner(v, op.dom, &op.status);
+	if (!d)
+		goto out;
+	op.status = GNTST_general_error;
+	if (op.nr_frames <= d->grant->max_frames) {
+		int rc;
+
+		spin_lock(&d->grant->lock);
+		rc = grow(d, d->grant, op.nr_frames);
+		spin_unlock(&d->grant->lock);
+		op.status = rc ? GNTST_general_error : GNTST_okay;
+	}
+	for (u32 i = 0; !op.status && i < op.nr_frames; i++) {
+		u64 mfn = d->grant->frame[i].mfn.m; /* frames below nr_frames never change */
+
+		if (copy_to_guest(op.frame_list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+			op.status = GNTST_bad_virt_addr;
+	}
+	put_domain(d);
+out:
+	return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+static long op_query_size(struct vcpu *v, u64 gva)
+{
+	struct gnttab_query_size op;
+	struct domain *d;
+
+	if (copy_from_guest(&op, gva, sizeof(op)))
+		return -EFAULT;
+	d = table_owner(v, op.dom, &op.status);
+	if (d) {
+		op.nr_frames = READ_ONCE(d->grant->nr_frames);
+		op.max_nr_frames = d->grant->max_frames;
+		op.status = GNTST_okay;
+		put_domain(d);
+	}
+	return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+static long op_set_version(u64 gva)
+{
+	struct gnttab_set_version op;
+
+	if (copy_from_guest(&op, gva, sizeof(op)))
+		return -EFAULT;
+	if (op.version == 2)
+		return -ENOSYS; /* not offered: the guest stays with version 1 */
+	if (op.version != 1)
+		return -EINVAL;
+	return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+static long op_get_version(struct vcpu *v, u64 gva)
+{
+	struct gnttab_get_version op;
+	struct domain *d;
+	s16 status;
+
+	if (copy_from_guest(&op, gva, sizeof(op)))
+		return -EFAULT;
+	d = table_owner(v, op.dom, &status);
+	if (!d)
+		return status == GNTST_bad_domain ? -ESRCH : -EPERM;
+	put_domain(d);
+	op.version = 1;
+	return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+static long op_map(struct vcpu *v, u64 gva, u32 count, u32 *done)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct gnttab_map_grant_ref op;
+		u64 at = gva + (u64)i * sizeof(op);
+
+		if (i && preempt_check())
+			return -ERESTART;
+		if (copy_from_guest(&op, at, sizeof(op)))
+			return -EFAULT;
+		map_one(v, &op);
+		if (copy_to_guest(at, &op, sizeof(op)))
+			return -EFAULT;
+		*done = i + 1;
+	}
+	return 0;
+}
+
+static long op_copy(struct vcpu *v, u64 gva, u32 count, u32 *done)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct gnttab_copy op;
+		u64 at = gva + (u64)i * sizeof(op);
+
+		if (i && preempt_check())
+			return -ERESTART;
+		if (copy_from_guest(&op, at, sizeof(op)))
+			return -EFAULT;
+		op.status = copy_one(v, &op);
+		if (copy_to_guest(at + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
+			return -EFAULT;
+		*done = i + 1;
+	}
+	return 0;
+}
+
+long do_grant_table_op(struct vcpu *v, u32 cmd, u64 gva, u32 count, u32 *done)
+{
+	*done = 0;
+	switch (cmd) {
+	case GNTTABOP_map_grant_ref:
+		return op_map(v, gva, count, done);
+	case GNTTABOP_unmap_grant_ref:
+		return op_unmap(v, gva, count, done);
+	case GNTTABOP_copy:
+		return op_copy(v, gva, count, done);
+	case GNTTABOP_setup_table:
+		return count == 1 ? op_setup_table(v, gva) : -EINVAL;
+	case GNTTABOP_query_size:
+		return count == 1 ? op_query_size(v, gva) : -EINVAL;
+	case GNTTABOP_set_version:
+		return count == 1 ? op_set_version(gva) : -EINVAL;
+	case GNTTABOP_get_version:
+		return count == 1 ? op_get_version(v, gva) : -EINVAL;
+	case GNTTABOP_cache_flush:
+		return -EOPNOTSUPP;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* --- End of a domain ------------------------------------------------------------------------------------ */
+
+int grant_table_destroy(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+
+	if (!gt)
+		return 0;
+	/* From the top, dropping pages as they are done, so that a call made again goes on where this one stopped. */
+	while (gt->nr_maptrack) {
+		u32 first = (gt->nr_maptrack - 1) * HANDLES_PER_PAGE;
+		struct maptrack *page = gt->maptrack[gt->nr_maptrack - 1];
+
+		for (u32 i = 0; i < HANDLES_PER_PAGE; i++) {
+			if (page[i].state == MAPTRACK_MAPPED)
+				unmap_finish(d, first + i);
+		}
+		gt->nr_maptrack--;
+		hv_free(page);
+		if (preempt_check())
+			return -ERESTART;
+	}
+	gt->free_handle = NO_HANDLE;
+	return 0;
+}
+
+void grant_table_free(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+
+	if (!gt)
+		return;
+	BUG_ON(gt->nr_maptrack);
+	for (u32 i = 0; i < gt->nr_frames; i++) {
+		unmap_frame(gt->frame[i].shared);
+		unshare_page(gt->frame[i].mfn);
+		free_pages(gt->frame[i].mfn, 0, true);
+		hv_free(gt->frame[i].active);
+	}
+	hv_free(gt->maptrack);
+	hv_free(gt);
+	d->grant = NULL;
+}

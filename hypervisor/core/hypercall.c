@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The hypercall table, multicalls and continuations.
+ *
+ * entry.S calls hypercall_table[rax] with the guest's five arguments. A handler
+ * that has worked long enough returns hypercall_continue(): the entry code then
+ * sets the guest's rip back to its SYSCALL instruction, pending events and other
+ * vcpus get their turn, and the guest repeats the call with the arguments that
+ * were stored. Nothing of an unfinished call stays in the hypervisor but what
+ * its arguments say (and a page-table job, see pv/page_type.c).
+ *
+ * Who may call what is decided in the handlers, by core/access.c.
+ */
+#include "core/hypercall.h"
+#include "x86/cpu.h"
+#include "xen/xen.h"
+
+static long hc_nosys(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	(void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+	return -ENOSYS;
+}
+
+const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
+	/* Every number without a handler; docs/abi-coverage.md names them. */
+	[4] = hc_nosys,
+	[6] = hc_nosys,
+	[11] = hc_nosys,
+	[16] = hc_nosys,
+	[19] = hc_nosys,
+	[22] = hc_nosys,
+	[27 ... 28] = hc_nosys,
+	[31] = hc_nosys,
+	[34 ... 63] = hc_nosys,
+	[__HYPERVISOR_set_trap_table] = hc_set_trap_table,
+	[__HYPERVISOR_mmu_update] = hc_mmu_update,
+	[__HYPERVISOR_set_gdt] = hc_set_gdt,
+	[__HYPERVISOR_stack_switch] = hc_stack_switch,
+	[__HYPERVISOR_fpu_taskswitch] = hc_fpu_taskswitch,
+	[__HYPERVISOR_platform_op] = hc_platform_op,
+	[__HYPERVISOR_set_debugreg] = hc_set_debugreg,
+	[__HYPERVISOR_get_debugreg] = hc_get_debugreg,
+	[__HYPERVISOR_update_descriptor] = hc_update_descriptor,
+	[__HYPERVISOR_memory_op] = hc_memory_op,
+	[__HYPERVISOR_multicall] = hc_multicall,
+	[__HYPERVISOR_update_va_mapping] = hc_update_va_mapping,
+	[__HYPERVISOR_set_timer_op] = hc_set_timer_op,
+	[__HYPERVISOR_xen_version] = hc_xen_version,
+	[__HYPERVISOR_console_io] = hc_console_io,
+	[__HYPERVISOR_grant_table_op] = hc_grant_table_op,
+	[__HYPERVISOR_vm_assist] = hc_vm_assist,
+	[__HYPERVISOR_iret] = hc_iret,
+	[__HYPERVISOR_vcpu_op] = hc_vcpu_op,
+	[__HYPERVISOR_set_segment_base] = hc_set_segment_base,
+	[__HYPERVISOR_mmuext_op] = hc_mmuext_op,
+	[__HYPERVISOR_sched_op] = hc_sched_op,
+	[__HYPERVISOR_callback_op] = hc_callback_op,
+	[__HYPERVISOR_event_channel_op] = hc_event_channel_op,
+	[__HYPERVISOR_physdev_op] = hc_physdev_op,
+};
+
+/* The multicall entry being carried out on each CPU, while one is. */
+static struct multicall_entry *in_multicall[MAX_CPUS];
+
+long hypercall_continue(unsigned nr, u64 a1, u64 a2, u64 a3, u64 a4)
+{
+	const u64 args[4] = { a1, a2, a3, a4 };
+	struct multicall_entry *e = in_multicall[this_cpu()];
+	struct cpu_user_regs *regs = guest_regs();
+
+	if (e) {
+		for (unsigned i = 0; i < nr; i++)
+			e->args[i] = args[i];
+		return -ERESTART;
+	}
+	if (nr > 0)
+		regs->rdi = a1;
+	if (nr > 1)
+		regs->rsi = a2;
+	if (nr > 2)
+		regs->rdx = a3;
+	if (nr > 3)
+		regs->r10 = a4;
+	return -ERESTART;
+}
+
+struct domain *hypercall_target(domid_t id)
+{
+	return get_domain(id == DOMID_SELF ? current->domain->domain_id : id);
+}
+
+void hypercall_target_put(struct domain *d)
+{
+	if (d != dom_io && d != dom_xen)
+		put_domain(d);
+}
+
+/*
+ * Entries run one after the other, each result goes into its entry, a failure
+ * stops nothing. iret would leave in the middle and a nested multicall would
+ * never end: both are refused in their entry.
+ */
+HYPERCALL(hc_multicall)
+{
+	u64 gva = a1, count = (u32)a2;
+	struct multicall_entry e;
+	u32 cpu = this_cpu();
+
+	(void)a3, (void)a4, (void)a5;
+	if (unlikely(in_multicall[cpu]))
+		return -EINVAL;
+	for (; count; count--, gva += sizeof(e)) {
+		if (unlikely(copy_from_guest(&e, gva, sizeof(e))))
+			return -EFAULT;
+		if (unlikely(e.op >= NR_HYPERCALLS)) {
+			e.result = -ENOSYS;
+		} else if (unlikely(e.op == __HYPERVISOR_iret || e.op == __HYPERVISOR_multicall)) {
+			e.result = -EINVAL;
+		} else {
+			in_multicall[cpu] = &e;
+			e.result = hypercall_table[e.op](e.args[0], e.args[1], e.args[2], e.args[3], e.args[4]);
+			in_multicall[cpu] = NULL;
+		}
+		if (unlikely((long)e.result == -ERESTART)) {
+			/* The entry holds what is left of it; the next round of this multicall does that. */
+			if (copy_to_guest(gva, &e, sizeof(e)))
+				return -EFAULT;
+			return hypercall_continue(2, gva, count, 0, 0);
+		}
+		if (unlikely(copy_to_guest(gva + offsetof(struct multicall_entry, result), &e.result, 8)))
+			return -EFAULT;
+		/* A blocked or crashed vcpu must leave now, even in the middle. */
+		if (count > 1 && preempt_check())
+			return hypercall_continue(2, gva + sizeof(e), count - 1, 0, 0);
+	}
+	return 0;
+}
+
+/* --- Handlers that only unpack their arguments --------------------------------------- */
+
+HYPERCALL(hc_event_channel_op)
+{
+	long rc = do_event_channel_op(current, a1, a2);
+
+	(void)a3, (void)a4, (void)a5;
+	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
+}
+
+static u32 grant_op_bytes(u32 cmd)
+{
+	switch (cmd) {
+	case GNTTABOP_map_grant_ref: return sizeof(struct gnttab_map_grant_ref);
+	case GNTTABOP_unmap_grant_ref: return sizeof(struct gnttab_unmap_grant_ref);
+	case GNTTABOP_copy: return sizeof(struct gnttab_copy);
+	default: return 0; /* never continued: they take one element */
+	}
+}
+
+HYPERCALL(hc_grant_table_op)
+{
+	u32 done;
+	long rc = do_grant_table_op(current, a1, a2, a3, &done);
+
+	(void)a4, (void)a5;
+	if (rc == -ERESTART)
+		return hypercall_continue(3, a1, a2 + (u64)done * grant_op_bytes(a1), a3 - done, 0);
+	return rc;
+}
+
+HYPERCALL(hc_vm_assist)
+{
+	struct domain *d = current->domain;
+	/* What a 64-bit PV guest may ask for; the 4gb-segment ones mean nothing here but are asked for. */
+	const u64 known = 1 << VMASST_TYPE_4gb_segments | 1 << VMASST_TYPE_4gb_segments_notify |
+			  1 << VMASST_TYPE_writable_pagetables | 1 << VMASST_TYPE_pae_extended_cr3 |
+			  1 << VMASST_TYPE_runstate_update_flag;
+
+	(void)a3, (void)a4, (void)a5;
+	if (a2 >= 64 || !(known >> a2 & 1))
+		return -EINVAL;
+	switch (a1) {
+	case VMASST_CMD_enable:
+		__atomic_fetch_or(&d->vm_assist, 1ULL << a2, __ATOMIC_SEQ_CST);
+		return 0;
+	case VMASST_CMD_disable:
+		__atomic_fetch_and(&d->vm_assist, ~(1ULL << a2), __ATOMIC_SEQ_CST);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}

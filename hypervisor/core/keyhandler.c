@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The hypervisor's debug keys: Ctrl-a three times on the console, then one of
+ * the keys below. Each shows state and changes none, but for C and R.
+ */
+#include "core/keyhandler.h"
+#include "core/domain.h"
+#include "core/page_alloc.h"
+#include "core/seam.h"
+#include "x86/cpu.h"
+
+static void key_help(void);
+
+static void key_crash(void)
+{
+	/* A real fault in ring 0, so that the whole path of a hypervisor bug is walked. */
+	hv_log(LOG_ERR, "debug key 'C': provoking a hypervisor bug\n");
+	__asm__ volatile("ud2");
+}
+
+static void key_domains(void)
+{
+	for (u32 id = 0; id < MAX_DOMID; id++) {
+		struct domain *d = get_domain(id);
+
+		if (!d)
+			continue;
+		hv_log(LOG_ERR, "domain %u%s: %llu pages of %llu, %u vcpus%s%s\n", d->domain_id,
+		       d->is_privileged ? " (privileged)" : "", (unsigned long long)d->tot_pages,
+		       (unsigned long long)d->max_pages, d->max_vcpus, d->is_shut_down ? ", shut down" : "",
+		       d->is_dying ? ", dying" : "");
+		for (u32 i = 0; i < d->max_vcpus; i++) {
+			struct vcpu *v = d->vcpus[i];
+
+			if (v)
+				hv_log(LOG_ERR, "  vcpu %u: CPU %u, state %u%s, upcall pending %u mask %u\n", i,
+				       v->processor, v->state, v->down ? ", down" : "",
+				       v->vcpu_info->evtchn_upcall_pending, v->vcpu_info->evtchn_upcall_mask);
+		}
+		put_domain(d);
+	}
+}
+
+static void key_memory(void)
+{
+	hv_log(LOG_ERR, "memory: %llu pages in all, %llu free\n", (unsigned long long)total_page_count(),
+	       (unsigned long long)free_page_count());
+}
+
+static void key_reboot(void)
+{
+	hv_log(LOG_ERR, "debug key 'R': restarting the machine\n");
+	machine_restart();
+}
+
+static const struct {
+	u8 key;
+	void (*fn)(void);
+	const char *help;
+} keys[] = {
+	{ 'h', key_help, "show this list" },
+	{ 'C', key_crash, "provoke a hypervisor bug" },
+	{ 'm', key_memory, "memory" },
+	{ 'q', key_domains, "domains and their vcpus" },
+	{ 'R', key_reboot, "restart the machine" },
+};
+
+static void key_help(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
+		hv_log(LOG_ERR, " key '%c': %s\n", keys[i].key, keys[i].help);
+}
+
+void handle_key(u8 key)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
+		if (keys[i].key == key)
+			keys[i].fn();
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hypercall 12: a domain's memory - giving frames back, getting more, exchanging
+ * scattered frames for contiguous ones, and the maps of what there is.
+ *
+ * The sub-command is in the low 6 bits of the first argument; the bits above
+ * count extents already done when a long call is continued (abi.md 2.2).
+ *
+ * XENMEM_exchange is all or nothing, since Linux stops where it finds half of
+ * it: frames are first taken out of use (so that no one else can come to hold
+ * them), new ones allocated, and only then is anything committed.
+ */
+#include "core/memory_op.h"
+#include "core/access.h"
+#include "core/hypercall.h"
+#include "lib/string.h"
+#include "x86/paging.h"
+#include "x86/tlb.h"
+#include "xen/memory.h"
+
+#define CMD_BITS 6
+#define EXCHANGE_MAX_PAGES 4096 /* at once; Linux asks for at most 512 */
+
+struct e820_map machine_map;
+
+static long continue_at(u64 cmd, u64 arg, u64 extent)
+{
+	return hypercall_continue(2, cmd | extent << CMD_BITS, arg, 0, 0);
+}
+
+static unsigned address_bits(u32 mem_flags)
+{
+	unsigned bits = mem_flags & 0xff;
+
+	return bits ? max(bits, (unsigned)PAGE_SHIFT + 1) : 0;
+}
+
+/* The target of a reservation, which the caller must control. */
+static struct domain *reservation_target(domid_t id, long *rc)
+{
+	struct domain *d = hypercall_target(id);
+
+	*rc = -ESRCH;
+	if (!d)
+		return NULL;
+	if (access_control(current->domain, d))
+		return d;
+	hypercall_target_put(d);
+	*rc = -EPERM;
+	return NULL;
+}
+
+/* --- decrease_reservation ------------------------------------------------------------------ */
+
+static bool release_extent(struct domain *d, u64 mfn, unsigned order)
+{
+	for (u64 i = 0; i < 1ULL << order; i++)
+		if (!release_owned_page(MFN(mfn + i), d))
+			return false;
+	return true;
+}
+
+static long decrease_reservation(u64 cmd, u64 arg, u64 start)
+{
+	struct xen_memory_reservation r;
+	struct domain *d;
+	long rc;
+	u64 i, mfn;
+
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (r.extent_order > 9)
+		return -EINVAL;
+	d = reservation_target(r.domid, &rc);
+	if (!d)
+		return rc;
+	for (i = start; i < r.nr_extents; i++) {
+		if (i != start && !(i & 15) && preempt_check()) {
+			rc = continue_at(cmd, arg, i);
+			goto out;
+		}
+		if (copy_from_guest(&mfn, r.extent_start + i * 8, 8) || !release_extent(d, mfn, r.extent_order))
+			break;
+	}
+	rc = i;
+out:
+	hypercall_target_put(d);
+	return rc;
+}
+
+/* --- populate_physmap, increase_reservation --------------------------------------------------- */
+
+static bool room_for(struct domain *d, u64 pages)
+{
+	return d->tot_pages + pages <= d->max_pages;
+}
+
+/* One extent for `d`; its first frame in *mfn. */
+static bool new_extent(struct domain *d, unsigned order, unsigned bits, mfn_t *mfn)
+{
+	if (!room_for(d, 1ULL << order))
+		return false;
+	*mfn = alloc_pages(order, bits, d->is_privileged ? ALLOC_NOSCRUB : 0);
+	if (mfn_eq(*mfn, INVALID_MFN))
+		return false;
+	assign_pages(*mfn, 1ULL << order, d);
+	return true;
+}
+
+static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
+{
+	struct xen_memory_reservation r;
+	struct domain *d;
+	long rc;
+	u64 i, gpfn = 0;
+	mfn_t mfn;
+
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (r.extent_order > 18)
+		return -EINVAL;
+	d = reservation_target(r.domid, &rc);
+	if (!d)
+		return rc;
+	/* A guest may not take big blocks at will: they are for the toolstack (xen/memory.h). */
+	if (r.extent_order > (access_machine(current->domain) ? 18 : 9)) {
+		rc = -EPERM;
+		goto out;
+	}
+	for (i = start; i < r.nr_extents; i++) {
+		if (i != start && preempt_check()) {
+			rc = continue_at(cmd, arg, i);
+			goto out;
+		}
+		if (populate && copy_from_guest(&gpfn, r.extent_start + i * 8, 8))
+			break;
+		if (!new_extent(d, r.extent_order, address_bits(r.mem_flags), &mfn))
+			break;
+		if (populate)
+			for (u64 j = 0; j < 1ULL << r.extent_order; j++)
+				m2p_set(MFN(mfn.m + j), gpfn + j);
+		if (r.extent_start && copy_to_guest(r.extent_start + i * 8, &mfn.m, 8)) {
+			release_extent(d, mfn.m, r.extent_order);
+			break;
+		}
+	}
+	rc = i;
+out:
+	hypercall_target_put(d);
+	return rc;
+}
+
+/* --- exchange ------------------------------------------------------------------------------------- */
+
+/*
+ * Takes a frame out of use: only if the owner's reference is the last and no
+ * type is counted. Nobody can get hold of it then, until restored or freed.
+ */
+static bool steal(struct domain *d, mfn_t mfn)
+{
+	struct page_info *pg;
+	u64 only = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
+
+	if (!mfn_valid(mfn))
+		return false;
+	pg = mfn_to_page(mfn);
+	if (READ_ONCE(pg->type) & PGT_count_mask)
+		return false;
+	return __atomic_compare_exchange_n(&pg->count, &only, PGC_owner_none << PGC_owner_shift, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static void restore(struct domain *d, const u64 *mfns, u64 n)
+{
+	for (u64 i = 0; i < n; i++)
+		WRITE_ONCE(mfn_to_page(MFN(mfns[i]))->count, 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift);
+}
+
+static int steal_all(struct domain *d, const struct xen_memory_reservation *in, u64 *mfns)
+{
+	u64 n = 0, first;
+
+	for (u64 i = 0; i < in->nr_extents; i++) {
+		if (copy_from_guest(&first, in->extent_start + i * 8, 8)) {
+			restore(d, mfns, n);
+			return -EFAULT;
+		}
+		for (u64 j = 0; j < 1ULL << in->extent_order; j++) {
+			if (!steal(d, MFN(first + j))) {
+				restore(d, mfns, n);
+				return -EINVAL;
+			}
+			mfns[n++] = first + j;
+		}
+	}
+	return 0;
+}
+
+static int alloc_all(const struct xen_memory_reservation *out, u64 *mfns, unsigned flags)
+{
+	for (u64 i = 0; i < out->nr_extents; i++) {
+		mfn_t m = alloc_pages(out->extent_order, address_bits(out->mem_flags), flags);
+
+		if (mfn_eq(m, INVALID_MFN)) {
+			while (i-- > 0)
+				free_pages(MFN(mfns[i]), out->extent_order, false);
+			return -ENOMEM;
+		}
+		mfns[i] = m.m;
+	}
+	return 0;
+}
+
+/* The point of no return is behind us: old frames go, new ones come. */
+static int commit(struct domain *d, const struct xen_memory_exchange *x, const u64 *old, u64 pages, const u64 *new)
+{
+	u64 gpfn;
+	int rc = 0;
+
+	flush_tlb_domain(d);
+	for (u64 i = 0; i < pages; i++) {
+		mfn_to_page(MFN(old[i]))->type = 0;
+		m2p_set(MFN(old[i]), INVALID_M2P);
+		free_pages(MFN(old[i]), 0, true);
+	}
+	__atomic_fetch_sub(&d->tot_pages, pages, __ATOMIC_SEQ_CST);
+	for (u64 i = 0; i < x->out.nr_extents; i++) {
+		assign_pages(MFN(new[i]), 1ULL << x->out.extent_order, d);
+		if (copy_from_guest(&gpfn, x->out.extent_start + i * 8, 8)) {
+			rc = -EFAULT;
+			continue;
+		}
+		for (u64 j = 0; j < 1ULL << x->out.extent_order; j++)
+			m2p_set(MFN(new[i] + j), gpfn + j);
+		if (copy_to_guest(x->out.extent_start + i * 8, &new[i], 8))
+			rc = -EFAULT;
+	}
+	return rc;
+}
+
+static long exchange(u64 arg)
+{
+	struct domain *d = current->domain;
+	struct xen_memory_exchange x;
+	u64 pages, *old, *new;
+	long rc;
+
+	if (copy_from_guest(&x, arg, sizeof(x)))
+		return -EFAULT;
+	if (x.nr_exchanged || x.in.domid != DOMID_SELF || x.out.domid != DOMID_SELF || x.in.extent_order > 12 ||
+	    x.out.extent_order > 12 || x.in.nr_extents > EXCHANGE_MAX_PAGES || x.out.nr_extents > EXCHANGE_MAX_PAGES)
+		return -EINVAL;
+	pages = x.in.nr_extents << x.in.extent_order;
+	if (pages != x.out.nr_extents << x.out.extent_order || pages > EXCHANGE_MAX_PAGES)
+		return -EINVAL;
+	if (x.in.extent_order > 0 && x.out.extent_order > 0)
+		return -EINVAL;
+	if (!pages)
+		return 0;
+	/* Addresses are checked before anything is taken: the same memory is written at the end. */
+	old = hv_alloc(pages * 8);
+	new = hv_alloc(x.out.nr_extents * 8);
+	rc = -ENOMEM;
+	if (!old || !new)
+		goto out;
+	rc = steal_all(d, &x.in, old);
+	if (rc)
+		goto out;
+	rc = alloc_all(&x.out, new, d->is_privileged ? ALLOC_NOSCRUB : 0);
+	if (rc) {
+		restore(d, old, pages);
+		goto out;
+	}
+	rc = commit(d, &x, old, pages, new);
+	x.nr_exchanged = x.in.nr_extents;
+	if (copy_to_guest(arg + offsetof(struct xen_memory_exchange, nr_exchanged), &x.nr_exchanged, 8))
+		rc = -EFAULT;
+out:
+	hv_free(old);
+	hv_free(new);
+	return rc;
+}
+
+/* --- Maps --------------------------------------------------------------------------------------------- */
+
+static long give_map(u64 arg, const struct e820_entry *e, u32 nr)
+{
+	struct xen_memory_map m;
+
+	if (copy_from_guest(&m, arg, sizeof(m)))
+		return -EFAULT;
+	m.nr_entries = min(m.nr_entries, nr);
+	if (copy_to_guest(m.buffer, e, m.nr_entries * sizeof(*e)) || copy_to_guest(arg, &m, sizeof(m)))
+		return -EFAULT;
+	return 0;
+}
+
+static long machphys_mapping(u64 arg)
+{
+	const struct xen_machphys_mapping m = { M2P_RO_START, M2P_RO_END, max_page - 1 };
+
+	return copy_to_guest(arg, &m, sizeof(m)) ? -EFAULT : 0;
+}
+
+/* Answers about one domain, named by *arg. */
+static long about_domain(unsigned cmd, u64 arg)
+{
+	struct domain *d;
+	domid_t id;
+	long rc;
+
+	if (copy_from_guest(&id, arg, sizeof(id)))
+		return -EFAULT;
+	d = reservation_target(id, &rc);
+	if (!d)
+		return rc;
+	switch (cmd) {
+	case XENMEM_current_reservation:
+		rc = d->tot_pages;
+		break;
+	case XENMEM_maximum_reservation:
+		rc = d->max_pages;
+		break;
+	default:
+		rc = d->shared_info->arch.max_pfn;
+		break;
+	}
+	hypercall_target_put(d);
+	return rc;
+}
+
+HYPERCALL(hc_memory_op)
+{
+	struct domain *d = current->domain;
+	unsigned cmd = a1 & ((1 << CMD_BITS) - 1);
+	u64 start = a1 >> CMD_BITS;
+
+	(void)a3, (void)a4, (void)a5;
+	switch (cmd) {
+	case XENMEM_increase_reservation:
+		return add_memory(cmd, a2, start, false);
+	case XENMEM_decrease_reservation:
+		return decrease_reservation(cmd, a2, start);
+	case XENMEM_populate_physmap:
+		return add_memory(cmd, a2, start, true);
+	case XENMEM_exchange:
+		return exchange(a2);
+	case XENMEM_maximum_ram_page:
+		return max_page - 1;
+	case XENMEM_current_reservation:
+	case XENMEM_maximum_reservation:
+	case XENMEM_maximum_gpfn:
+		return about_domain(cmd, a2);
+	case XENMEM_memory_map:
+		return d->e820 ? give_map(a2, d->e820, d->nr_e820) : -ENOSYS;
+	case XENMEM_machine_memory_map:
+		return access_machine(d) ? give_map(a2, machine_map.e, machine_map.nr) : -EPERM;
+	case XENMEM_machphys_mapping:
+		return machphys_mapping(a2);
+	default:
+		return -ENOSYS;
+	}
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CORE_PHYSDEV_H
+#define CORE_PHYSDEV_H
+
+#include "core/domain.h"
+
+/* Room for the machine's interrupts in a domain: 0 or -ENOMEM. */
+int pirqs_init(struct domain *d);
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hypercall 24: a domain's own vcpus - bringing them up and down, where they
+ * show their state, their timers.
+ */
+#include "core/hypercall.h"
+#include "core/sched.h"
+#include "core/time.h"
+#include "lib/string.h"
+#include "pv/vcpu_pv.h"
+#include "x86/cpu.h"
+#include "x86/guest_copy.h"
+
+long vcpu_set_periodic(struct vcpu *v, u64 period_ns);
+void vcpu_stop_periodic(struct vcpu *v);
+
+static long initialise(struct vcpu *v, u64 gva)
+{
+	struct domain *d = v->domain;
+	struct vcpu_guest_context *c;
+	long rc;
+
+	if (v->vcpu_info == NULL)
+		return -EINVAL;
+	c = hv_alloc(sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	rc = -EFAULT;
+	if (copy_from_guest(c, gva, sizeof(*c)))
+		goto out;
+	spin_lock(&d->lock);
+	rc = -EEXIST;
+	if (!v->initialised) {
+		rc = pv_set_context(v, c);
+		v->initialised = rc == 0;
+	}
+	spin_unlock(&d->lock);
+out:
+	hv_free(c);
+	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
+}
+
+static long bring_up(struct vcpu *v)
+{
+	if (!v->initialised)
+		return -EINVAL;
+	if (__atomic_exchange_n(&v->down, false, __ATOMIC_SEQ_CST))
+		sched_wake(v);
+	return 0;
+}
+
+static long take_down(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+
+	for (u32 i = 0; i < d->max_vcpus; i++) {
+		if (d->vcpus[i] && d->vcpus[i] != v && !READ_ONCE(d->vcpus[i]->down)) {
+			if (!__atomic_exchange_n(&v->down, true, __ATOMIC_SEQ_CST))
+				sched_stop(v);
+			return 0;
+		}
+	}
+	/* The last one going down is the domain's way of powering off (abi.md 2.3). */
+	domain_shutdown(d, SHUTDOWN_poweroff);
+	return 0;
+}
+
+static long register_info(struct vcpu *v, u64 gva)
+{
+	struct vcpu_register_vcpu_info r;
+	struct vcpu_info *new, *old = v->vcpu_info;
+	u8 *page;
+
+	if (copy_from_guest(&r, gva, sizeof(r)))
+		return -EFAULT;
+	if (v->vcpu_info_placed || r.offset > PAGE_SIZE - sizeof(*new) || (r.offset & 7))
+		return -EINVAL;
+	page = get_guest_frame(v->domain, GFN(r.mfn), true);
+	if (!page)
+		return -EINVAL;
+	new = (struct vcpu_info *)(page + r.offset);
+	*new = *old;
+	/* Nothing may be lost in between: the guest shall look at every word (abi.md 2.3). */
+	new->evtchn_pending_sel = ~0ULL;
+	v->vcpu_info_mfn = MFN(r.mfn);
+	v->vcpu_info_placed = true;
+	__atomic_store_n(&v->vcpu_info, new, __ATOMIC_SEQ_CST);
+	WRITE_ONCE(new->evtchn_upcall_pending, 1);
+	time_publish(v);
+	return 0;
+}
+
+static long singleshot(struct vcpu *v, u64 gva)
+{
+	struct vcpu_set_singleshot_timer t;
+
+	if (v != current)
+		return -EINVAL;
+	if (copy_from_guest(&t, gva, sizeof(t)))
+		return -EFAULT;
+	if ((t.flags & VCPU_SSHOTTMR_future) && t.timeout_abs_ns < now_ns())
+		return -ETIME;
+	timer_set(&v->singleshot, t.timeout_abs_ns);
+	return 0;
+}
+
+static long register_area(struct vcpu *v, u64 gva, u64 *slot, size_t bytes)
+{
+	u64 addr;
+
+	if (copy_from_guest(&addr, gva, 8))
+		return -EFAULT;
+	if (!guest_range_ok(addr, bytes))
+		return -EFAULT;
+	*slot = addr;
+	if (slot == &v->runstate_gva && v == current)
+		runstate_publish(v);
+	return 0;
+}
+
+HYPERCALL(hc_vcpu_op)
+{
+	struct domain *d = current->domain;
+	struct vcpu *v = domain_vcpu(d, a2);
+	struct vcpu_runstate_info rs;
+	struct vcpu_set_periodic_timer per;
+
+	(void)a4, (void)a5;
+	if (a2 >= MAX_VCPUS || !v)
+		return -ENOENT;
+	switch (a1) {
+	case VCPUOP_initialise:
+		return initialise(v, a3);
+	case VCPUOP_up:
+		return bring_up(v);
+	case VCPUOP_down:
+		return take_down(v);
+	case VCPUOP_is_up:
+		return !READ_ONCE(v->down);
+	case VCPUOP_get_runstate_info:
+		runstate_get(v, &rs);
+		return copy_to_guest(a3, &rs, sizeof(rs)) ? -EFAULT : 0;
+	case VCPUOP_register_runstate_memory_area:
+		return register_area(v, a3, &v->runstate_gva, sizeof(rs));
+	case VCPUOP_set_periodic_timer:
+		if (copy_from_guest(&per, a3, sizeof(per)))
+			return -EFAULT;
+		return vcpu_set_periodic(v, per.period_ns);
+	case VCPUOP_stop_periodic_timer:
+		vcpu_stop_periodic(v);
+		return 0;
+	case VCPUOP_set_singleshot_timer:
+		return singleshot(v, a3);
+	case VCPUOP_stop_singleshot_timer:
+		if (v != current)
+			return -EINVAL;
+		timer_stop(&v->singleshot);
+		return 0;
+	case VCPUOP_register_vcpu_info:
+		return register_info(v, a3);
+	case VCPUOP_send_nmi:
+		if (a3)
+			return -EINVAL;
+		v->pv.nmi_pending = 1;
+		__atomic_fetch_or(&cpu_info_of(v->processor)->work, WORK_NMI, __ATOMIC_SEQ_CST);
+		vcpu_kick(v);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}

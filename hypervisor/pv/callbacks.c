@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a PV guest registers and how it returns: trap table, callbacks, iret.
+ */
+#include "core/hypercall.h"
+#include "lib/string.h"
+#include "pv/vcpu_pv.h"
+#include "x86/asm.h"
+#include "x86/cpu.h"
+#include "x86/guest_copy.h"
+#include "x86/layout.h"
+#include "xen/callback.h"
+
+void __noreturn reset_stack_and_exit(void);
+
+/* A handler must not lie in our range; SYSRET to a non-canonical one is caught on exit. */
+static bool handler_ok(u64 rip)
+{
+	return guest_range_ok(rip, 1);
+}
+
+HYPERCALL(hc_set_trap_table)
+{
+	struct vcpu *v = current;
+	struct trap_info t;
+
+	(void)a2, (void)a3, (void)a4, (void)a5;
+	if (!a1) {
+		memset(v->pv.traps, 0, sizeof(v->pv.traps));
+		return 0;
+	}
+	/* At most one entry for each vector is useful, and a list without an end must not hold us. */
+	for (unsigned i = 0; i < NR_TRAPS + 1; i++, a1 += sizeof(t)) {
+		if (copy_from_guest(&t, a1, sizeof(t)))
+			return -EFAULT;
+		if (!t.address)
+			return 0;
+		if (!handler_ok(t.address))
+			return -EINVAL;
+		v->pv.traps[t.vector] = (struct pv_trap){ .rip = t.address, .dpl = TI_GET_DPL(&t), .masks = TI_GET_IF(&t) };
+	}
+	return -EINVAL;
+}
+
+static struct pv_callback *callback_slot(struct vcpu *v, unsigned type)
+{
+	switch (type) {
+	case CALLBACKTYPE_event: return &v->pv.event;
+	case CALLBACKTYPE_failsafe: return &v->pv.failsafe;
+	case CALLBACKTYPE_syscall: return &v->pv.syscall;
+	case CALLBACKTYPE_syscall32: return &v->pv.syscall32;
+	case CALLBACKTYPE_sysenter: return &v->pv.sysenter;
+	default: return NULL;
+	}
+}
+
+static long register_callback(struct vcpu *v, const struct callback_register *r)
+{
+	struct pv_callback *slot = callback_slot(v, r->type);
+
+	if (!handler_ok(r->address))
+		return -EINVAL;
+	if (r->type == CALLBACKTYPE_nmi) {
+		v->pv.traps[2] = (struct pv_trap){ .rip = r->address };
+		return 0;
+	}
+	if (!slot)
+		return -ENOSYS;
+	slot->rip = r->address;
+	slot->masks = r->flags & CALLBACKF_mask_events;
+	return 0;
+}
+
+HYPERCALL(hc_callback_op)
+{
+	struct vcpu *v = current;
+	struct callback_register reg;
+	struct callback_unregister unreg;
+
+	(void)a3, (void)a4, (void)a5;
+	switch (a1) {
+	case CALLBACKOP_register:
+		if (copy_from_guest(&reg, a2, sizeof(reg)))
+			return -EFAULT;
+		return register_callback(v, &reg);
+	case CALLBACKOP_unregister:
+		if (copy_from_guest(&unreg, a2, sizeof(unreg)))
+			return -EFAULT;
+		switch (unreg.type) {
+		case CALLBACKTYPE_event:
+		case CALLBACKTYPE_failsafe:
+		case CALLBACKTYPE_syscall:
+		case CALLBACKTYPE_sysenter:
+			return -EINVAL;
+		case CALLBACKTYPE_nmi:
+			v->pv.traps[2].rip = 0;
+			return 0;
+		default:
+			return -ENOSYS;
+		}
+	default:
+		return -ENOSYS;
+	}
+}
+
+/*
+ * The return from every handler (abi.md 1.9). Leaves by the exit path directly:
+ * rax is the guest's, and a value of it must not be taken for an error code.
+ */
+HYPERCALL(hc_iret)
+{
+	struct vcpu *v = current;
+	struct cpu_user_regs *regs = guest_regs();
+	struct iret_context f;
+
+	(void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+	if (unlikely(copy_from_guest(&f, regs->rsp, sizeof(f)))) {
+		domain_crash(v->domain, "vcpu %u: iret with an unreadable frame at %#llx", v->vcpu_id,
+			     (unsigned long long)regs->rsp);
+		return 0;
+	}
+	if ((f.cs & 3) == 3) {
+		if (unlikely(!v->pv.user_cr3)) {
+			domain_crash(v->domain, "vcpu %u: iret to user mode without a user page table", v->vcpu_id);
+			return 0;
+		}
+		pv_enter_user(v);
+	}
+	regs->rip = f.rip;
+	regs->cs = f.cs | 3;
+	regs->rflags = (f.rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)) | RFLAGS_IF | 2;
+	regs->rsp = f.rsp;
+	regs->ss = f.ss | 3;
+	if (!(f.flags & VGCF_in_syscall)) {
+		regs->entry_vector = 0;
+		regs->r11 = f.r11;
+		regs->rcx = f.rcx;
+	}
+	regs->rax = f.rax;
+	WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
+	v->pv.nmi_masked = 0;
+	if (unlikely(v->pv.nmi_pending))
+		this_cpu_info()->work |= WORK_NMI;
+	reset_stack_and_exit();
+}

@@ -1,0 +1,739 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page types.
+ *
+ * A PV guest's page tables are the ones the CPU walks. What keeps the machine
+ * safe is a rule about frames: one that is a page table (or holds descriptors)
+ * is nowhere mapped writable, and every entry of a table was checked when it
+ * was written. The frame table counts, for each frame, references (someone
+ * needs it to stay) and uses of its present type.
+ *
+ * Invariants, true whenever no CPU is inside a function of this file:
+ *
+ *  1. A frame has one type at a time. The type changes only while its count is 0.
+ *  2. A present L1 entry that may write holds a writable type and a reference on
+ *     its frame; one that may only read holds a reference. Entries for what is
+ *     not RAM hold nothing.
+ *  3. A present entry of level n > 1 holds type L(n-1) and a reference on its frame.
+ *  4. PGT_validated is set exactly while every entry of the table holds what 2
+ *     and 3 say. A frame with type count > 0 and without it is in the hands of
+ *     one vcpu's job (or one CPU's function), which holds the single count.
+ *  5. A frame with type count > 0 has a reference count > 0, so it is not freed.
+ *
+ * No lock: counts change by compare-and-exchange on the frame's own words. The
+ * reasoning at each exchange says what makes it right. Entries are exchanged
+ * too; whoever succeeds drops what the old value held.
+ *
+ * Tables can be deep: promoting an L4 may check every table of a domain. Work
+ * above L1 therefore runs as a job with its state in the vcpu, which stops when
+ * preempt_check() says so and goes on when the guest repeats the hypercall:
+ *
+ *   frame states      free of job ──get_page_table──> promoting ──last entry──> validated
+ *                          ^                             │ bad entry                │ last count put
+ *                          └────────── demoting <────────┴──────────────────────────┘
+ *
+ * Jobs of two vcpus never wait for each other in a circle: a job works on the
+ * lowest table of its chain, which needs only tables lower still, and L1
+ * tables are done in one go.
+ *
+ * TLBs: an old translation must not outlive the type it was made under. The
+ * domain's TLBs are flushed when a frame changes from writable to something
+ * that must not be written, and from a table to anything else.
+ */
+#include "pv/page_type.h"
+#include "core/domain.h"
+#include "core/seam.h"
+#include "pv/descriptors.h"
+#include "x86/layout.h"
+
+#define TYPE_OF(x) ((x) & PGT_type_mask)
+#define COUNT_OF(x) ((x) & PGT_count_mask)
+#define LEVEL_TYPE(level) ((u64)(level) << PGT_type_shift)
+
+/* What a guest may set in an entry (abi.md 3.6); all else is refused. */
+#define BASE_FLAGS (PTE_P | PTE_RW | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_NX | 0x7ff0000000000000)
+#define L1_FLAGS (BASE_FLAGS | PTE_G)
+#define CACHE_FLAGS (PTE_PWT | PTE_PCD | PTE_PAT)
+
+static inline bool cmpxchg64(u64 *p, u64 *old, u64 new)
+{
+	return __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* ------------------------------------------------------------ references -- */
+
+bool get_page(mfn_t mfn, struct domain *d)
+{
+	struct page_info *pg;
+	u64 x;
+
+	if (unlikely(!mfn_valid(mfn)))
+		return false;
+	pg = mfn_to_page(mfn);
+	x = READ_ONCE(pg->count);
+	/* Owner and count share a word, so one exchange proves both at one moment. */
+	do {
+		if (unlikely(!(x & PGC_count_mask)) ||
+		    unlikely((x & PGC_owner_mask) >> PGC_owner_shift != d->domain_id))
+			return false;
+	} while (!cmpxchg64(&pg->count, &x, x + 1));
+	return true;
+}
+
+static void free_owned_page(mfn_t mfn, domid_t owner)
+{
+	struct domain *d = domain_of_owner(owner);
+	struct page_info *pg = mfn_to_page(mfn);
+
+	ASSERT(!COUNT_OF(pg->type));
+	if (TYPE_OF(pg->type) != PGT_none)
+		flush_tlb_domain(d);
+	m2p_set(mfn, ~0ULL);
+	__atomic_fetch_sub(&d->tot_pages, 1, __ATOMIC_SEQ_CST);
+	free_pages(mfn, 0, true);
+}
+
+void put_page(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 x = __atomic_fetch_sub(&pg->count, 1, __ATOMIC_SEQ_CST);
+
+	ASSERT(x & PGC_count_mask);
+	if (unlikely((x & PGC_count_mask) == 1))
+		free_owned_page(mfn, (x & PGC_owner_mask) >> PGC_owner_shift);
+}
+
+/* May old translations of a frame of type `was` be dangerous once it is `is`? */
+static bool change_needs_flush(u64 was, u64 is)
+{
+	return was != is && was != PGT_none;
+}
+
+/*
+ * Takes one count of `type`. 0: taken, the frame is validated. 1: the caller
+ * made the change from another use; the frame is not validated and the count
+ * is the caller's to validate or drop. -EINVAL: used as something else.
+ * -ERESTART: someone is at work on it.
+ */
+static int type_get(struct page_info *pg, struct domain *owner, u64 type)
+{
+	u64 x = READ_ONCE(pg->type), new;
+	bool flush = false;
+
+	do {
+		if (COUNT_OF(x) == 0) {
+			/* Count 0: nobody relies on the old type, the exchange makes it ours alone. */
+			flush = change_needs_flush(TYPE_OF(x), type);
+			new = type | 1;
+			if (type == PGT_writable && !flush)
+				new |= PGT_validated;
+		} else if (TYPE_OF(x) != type) {
+			return -EINVAL;
+		} else if (unlikely(!(x & PGT_validated))) {
+			return -ERESTART;
+		} else {
+			new = x + 1;
+		}
+	} while (unlikely(!cmpxchg64(&pg->type, &x, new)));
+
+	if (COUNT_OF(x) != 0)
+		return 0;
+	if (flush)
+		flush_tlb_domain(owner);
+	if (type != PGT_writable)
+		return 1;
+	if (flush)
+		__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/*
+ * Drops one count. True: it was the last of a table or descriptor page, which
+ * is now not validated and the caller's alone to take apart.
+ */
+static bool type_put(struct page_info *pg)
+{
+	u64 x = READ_ONCE(pg->type), new;
+	bool last_of_table;
+
+	do {
+		ASSERT(COUNT_OF(x));
+		last_of_table = COUNT_OF(x) == 1 && TYPE_OF(x) != PGT_writable && TYPE_OF(x) != PGT_seg_desc;
+		/* Keeping the count at 1 while taking it apart keeps everybody else out (type_get: -ERESTART). */
+		new = last_of_table ? x & ~PGT_validated : x - 1;
+		if (COUNT_OF(x) == 1 && !last_of_table)
+			new &= ~PGT_validated;
+	} while (unlikely(!cmpxchg64(&pg->type, &x, new)));
+	return last_of_table;
+}
+
+/* The count that the taker-apart or failed promoter still holds. */
+static void type_drop_unvalidated(struct page_info *pg)
+{
+	u64 x = __atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
+
+	ASSERT(COUNT_OF(x) == 1 && !(x & PGT_validated));
+	(void)x;
+}
+
+bool get_page_writable(mfn_t mfn, struct domain *d)
+{
+	int rc;
+
+	if (!get_page(mfn, d))
+		return false;
+	/* "At work" on a writable frame means a TLB flush on another CPU: short, so wait. */
+	while ((rc = type_get(mfn_to_page(mfn), d, PGT_writable)) == -ERESTART)
+		spin_wait();
+	if (rc) {
+		put_page(mfn);
+		return false;
+	}
+	return true;
+}
+
+void put_page_writable(mfn_t mfn)
+{
+	type_put(mfn_to_page(mfn));
+	put_page(mfn);
+}
+
+bool get_page_seg_desc(mfn_t mfn, struct domain *d)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	int rc;
+	u64 *desc;
+
+	if (!get_page(mfn, d))
+		return false;
+	while ((rc = type_get(pg, d, PGT_seg_desc)) == -ERESTART)
+		spin_wait();
+	if (rc < 0)
+		goto refuse;
+	if (rc == 0)
+		return true;
+	desc = map_frame(mfn);
+	for (unsigned i = 0; i < 512; i++) {
+		if (!descriptor_fix(&desc[i])) {
+			unmap_frame(desc);
+			type_drop_unvalidated(pg);
+			goto refuse;
+		}
+	}
+	unmap_frame(desc);
+	__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
+	return true;
+refuse:
+	put_page(mfn);
+	return false;
+}
+
+void put_page_seg_desc(mfn_t mfn)
+{
+	type_put(mfn_to_page(mfn));
+	put_page(mfn);
+}
+
+/* ------------------------------------------------------------- L1 entries -- */
+
+/*
+ * An entry for what is not RAM. Cached mappings become uncached: device
+ * registers must not be cached, and the ABI's PAT has UC at index 3.
+ */
+static int l1_get_io(u64 *pte, struct domain *pt_owner, struct domain *pg_owner, mfn_t mfn)
+{
+	if (pg_owner != pt_owner && pg_owner != dom_io)
+		return -EINVAL;
+	if (!rangeset_contains(pt_owner->iomem, mfn.m, mfn.m))
+		return -EPERM;
+	if (!(*pte & CACHE_FLAGS))
+		*pte |= PTE_PWT | PTE_PCD;
+	return 0;
+}
+
+int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
+{
+	mfn_t mfn = MFN((*pte & PTE_MFN_MASK) >> PAGE_SHIFT);
+	u64 allowed = L1_FLAGS | PTE_MFN_MASK;
+
+	if (!(*pte & PTE_P))
+		return 0;
+	if (pt_owner->is_privileged)
+		allowed |= CACHE_FLAGS;
+	if (unlikely(*pte & ~allowed))
+		return -EINVAL;
+	/* Guest kernel pages are user pages to the CPU: both rings of the guest are ring 3 (abi.md 3.6). */
+	if (!(*pte & PTE_U))
+		*pte |= PTE_U | PTE_GUEST_KERNEL;
+	if (unlikely(!mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO))
+		return l1_get_io(pte, pt_owner, pg_owner, mfn);
+	if (*pte & PTE_RW)
+		return likely(get_page_writable(mfn, pg_owner)) ? 0 : -EINVAL;
+	return likely(get_page(mfn, pg_owner)) ? 0 : -EINVAL;
+}
+
+void l1_entry_put(u64 pte)
+{
+	mfn_t mfn = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
+
+	if (!(pte & PTE_P) || !mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO)
+		return;
+	if (pte & PTE_RW)
+		put_page_writable(mfn);
+	else
+		put_page(mfn);
+}
+
+/* Bits that change what an entry holds; all others may change without counting. */
+#define L1_HOLDS (PTE_P | PTE_RW | PTE_MFN_MASK | CACHE_FLAGS)
+
+int mod_l1_entry(struct vcpu *v, u64 *pl1e, u64 new, bool preserve_ad, struct domain *pt_owner,
+		 struct domain *pg_owner)
+{
+	u64 old = READ_ONCE(*pl1e), want;
+	int rc;
+
+	(void)v;
+	if ((new & PTE_P) && !((old ^ new) & L1_HOLDS) && !(new & ~(L1_FLAGS | PTE_MFN_MASK))) {
+		/* Same frame, same rights: what the old entry holds serves the new one. */
+		if (!(new & PTE_U))
+			new |= PTE_U | PTE_GUEST_KERNEL;
+		want = old;
+		if (cmpxchg64(pl1e, &want, preserve_ad ? new | (old & (PTE_A | PTE_D)) : new))
+			return 0;
+		/* The CPU set A or D, or another vcpu wrote: take the long way from the value now there. */
+		old = want;
+	}
+	rc = l1_entry_get(&new, pt_owner, pg_owner);
+	if (unlikely(rc))
+		return rc;
+	/* Whoever exchanges an old value away drops what it held: exactly once, since each exchange has one winner. */
+	do {
+		want = preserve_ad ? new | (old & (PTE_A | PTE_D)) : new;
+	} while (!cmpxchg64(pl1e, &old, want));
+	l1_entry_put(old);
+	return 0;
+}
+
+static int promote_l1(mfn_t mfn, struct domain *d)
+{
+	u64 *l1 = map_frame(mfn);
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; i < 512; i++) {
+		u64 pte = l1[i];
+
+		if (!(pte & PTE_P))
+			continue;
+		rc = l1_entry_get(&pte, d, d);
+		if (rc)
+			break;
+		if (pte != l1[i])
+			l1[i] = pte;
+	}
+	if (rc)
+		while (i-- > 0)
+			l1_entry_put(l1[i]);
+	unmap_frame(l1);
+	return rc;
+}
+
+static void demote_l1(mfn_t mfn)
+{
+	u64 *l1 = map_frame(mfn);
+
+	for (unsigned i = 0; i < 512; i++)
+		l1_entry_put(l1[i]);
+	unmap_frame(l1);
+}
+
+/* -------------------------------------------------------- tables above L1 -- */
+
+static bool guest_slot(unsigned level, unsigned i)
+{
+	return level != 4 || i < HV_SLOT_FIRST || i > HV_SLOT_LAST;
+}
+
+static void job_push(struct pt_job *job, mfn_t mfn, unsigned next, bool undo)
+{
+	ASSERT(job->depth < ARRAY_SIZE(job->frame));
+	job->frame[job->depth].mfn = mfn.m;
+	job->frame[job->depth].next = next;
+	job->frame[job->depth].undo = undo;
+	job->depth++;
+}
+
+static unsigned level_of(u64 mfn)
+{
+	return TYPE_OF(mfn_to_page(MFN(mfn))->type) >> PGT_type_shift;
+}
+
+/*
+ * Begins to hold `mfn` as a level-n table. 0: done. 1: its frame was pushed,
+ * and the count is the job's. Errors as get_page_table().
+ */
+static int table_get(struct pt_job *job, mfn_t mfn, struct domain *d, unsigned level)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	int rc;
+
+	if (!get_page(mfn, d))
+		return -EINVAL;
+	rc = type_get(pg, d, LEVEL_TYPE(level));
+	if (rc == 0)
+		return 0;
+	if (rc < 0)
+		goto out;
+	if (level > 1) {
+		job_push(job, mfn, 0, false);
+		return 1;
+	}
+	rc = promote_l1(mfn, d);
+	if (!rc) {
+		__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
+		return 0;
+	}
+	type_drop_unvalidated(pg);
+out:
+	put_page(mfn);
+	return rc;
+}
+
+/* Ends one hold on a table; what must be taken apart above L1 is pushed. */
+static void table_put(struct pt_job *job, mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	if (!type_put(pg)) {
+		put_page(mfn);
+	} else if (TYPE_OF(pg->type) == PGT_l1) {
+		demote_l1(mfn);
+		type_drop_unvalidated(pg);
+		put_page(mfn);
+	} else {
+		job_push(job, mfn, 512, true);
+	}
+}
+
+/* What a guest may write into an entry above L1. */
+static bool table_entry_ok(u64 e)
+{
+	return !(e & ~(BASE_FLAGS | PTE_MFN_MASK));
+}
+
+static mfn_t entry_mfn(u64 e)
+{
+	return MFN((e & PTE_MFN_MASK) >> PAGE_SHIFT);
+}
+
+/* One step of a promotion: the entry `next` of the top frame. */
+static int promote_step(struct pt_job *job, struct domain *d, unsigned level)
+{
+	unsigned top = job->depth - 1, i = job->frame[top].next;
+	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = table[i];
+	int rc = 0;
+
+	if (guest_slot(level, i) && (e & PTE_P)) {
+		rc = table_entry_ok(e) ? table_get(job, entry_mfn(e), d, level - 1) : -EINVAL;
+		if (rc >= 0)
+			table[i] = e | PTE_U;
+	}
+	unmap_frame(table);
+	/* With a child pushed, the entry counts already: the child's frame holds it until it is done. */
+	if (rc >= 0)
+		job->frame[top].next++;
+	return rc;
+}
+
+static void promote_done(struct pt_job *job, struct domain *d, unsigned level)
+{
+	mfn_t mfn = MFN(job->frame[job->depth - 1].mfn);
+
+	if (level == 4) {
+		u64 *l4 = map_frame(mfn);
+
+		domain_fill_l4(d, l4);
+		unmap_frame(l4);
+	}
+	__atomic_fetch_or(&mfn_to_page(mfn)->type, PGT_validated, __ATOMIC_RELEASE);
+	job->depth--;
+}
+
+/* The top frame holds nothing any more. Its parent, if it was promoting, fails with it. */
+static void undo_done(struct pt_job *job)
+{
+	mfn_t mfn = MFN(job->frame[--job->depth].mfn);
+
+	type_drop_unvalidated(mfn_to_page(mfn));
+	put_page(mfn);
+	if (job->depth && !job->frame[job->depth - 1].undo) {
+		job->frame[job->depth - 1].next--;
+		job->frame[job->depth - 1].undo = true;
+	}
+}
+
+static void undo_step(struct pt_job *job, unsigned level)
+{
+	unsigned top = job->depth - 1, i = --job->frame[top].next;
+	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = table[i];
+
+	unmap_frame(table);
+	if (guest_slot(level, i) && (e & PTE_P))
+		table_put(job, entry_mfn(e));
+}
+
+/* Works until the job is empty (0) or must stop (-ERESTART). job->rc: a promotion failed. */
+static int job_run(struct pt_job *job, struct domain *d)
+{
+	unsigned steps = 0;
+
+	while (job->depth) {
+		unsigned top = job->depth - 1, level = level_of(job->frame[top].mfn);
+
+		if (job->frame[top].undo) {
+			if (job->frame[top].next)
+				undo_step(job, level);
+			else
+				undo_done(job);
+		} else if (job->frame[top].next == 512) {
+			promote_done(job, d, level);
+		} else {
+			int rc = promote_step(job, d, level);
+
+			if (rc == -ERESTART)
+				return rc;
+			if (rc < 0) {
+				job->rc = rc;
+				job->frame[top].undo = true;
+			}
+		}
+		if (!(++steps & 15) && job->depth && preempt_check())
+			return -ERESTART;
+	}
+	return 0;
+}
+
+int get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
+{
+	struct pt_job *job = &v->pv.job;
+	int rc;
+
+	ASSERT(!job->depth);
+	if (job->root_valid && job->root == mfn.m && job->root_rc) {
+		job->root_valid = false;
+		return job->root_rc;
+	}
+	rc = table_get(job, mfn, d, level);
+	if (rc <= 0)
+		return rc;
+	job->rc = 0;
+	rc = job_run(job, d);
+	if (rc == -ERESTART) {
+		job->root = mfn.m;
+		job->root_valid = true;
+		return rc;
+	}
+	return job->rc;
+}
+
+void put_page_table(struct vcpu *v, mfn_t mfn)
+{
+	struct pt_job *job = &v->pv.job;
+
+	ASSERT(!job->depth);
+	table_put(job, mfn);
+	if (job->depth)
+		job_run(job, v->domain);
+}
+
+int pt_job_resume(struct vcpu *v)
+{
+	struct pt_job *job = &v->pv.job;
+	struct domain *d;
+
+	if (likely(!job->depth && !job->root_valid))
+		return 0;
+	if (job->depth) {
+		d = domain_of_owner(page_owner(mfn_to_page(MFN(job->frame[0].mfn))));
+		if (job_run(job, d))
+			return -ERESTART;
+		if (job->root_valid)
+			job->root_rc = job->rc;
+	}
+	return 0;
+}
+
+/* Gives up the hold a finished, interrupted promotion left for its repeated call. */
+void pt_job_settle(struct vcpu *v)
+{
+	struct pt_job *job = &v->pv.job;
+
+	if (likely(!job->root_valid) || job->depth)
+		return;
+	job->root_valid = false;
+	if (!job->root_rc)
+		put_page_table(v, MFN(job->root));
+}
+
+int pt_job_abort(struct vcpu *v)
+{
+	struct pt_job *job = &v->pv.job;
+
+	for (unsigned i = 0; i < job->depth; i++) {
+		if (job->frame[i].undo)
+			continue;
+		/* The entry that leads to the next frame is undone with that frame. */
+		job->frame[i].undo = i + 1 == job->depth;
+	}
+	if (job->depth && job_run(job, v->domain))
+		return -ERESTART;
+	if (job->root_valid && !job->rc)
+		pt_job_settle(v);
+	return job->depth ? -ERESTART : 0;
+}
+
+unsigned hold_page_table(mfn_t mfn, struct domain *d)
+{
+	struct page_info *pg;
+	u64 x;
+
+	if (unlikely(!mfn_valid(mfn)))
+		return 0;
+	pg = mfn_to_page(mfn);
+	x = READ_ONCE(pg->type);
+	/* A validated table with a count has a reference (invariant 5): no need to take another to look at it. */
+	do {
+		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > PGT_l4)
+			return 0;
+	} while (unlikely(!cmpxchg64(&pg->type, &x, x + 1)));
+	if (unlikely(page_owner(pg) != d->domain_id)) {
+		/* Whoever owned it keeps its own count, so ours is not the last. */
+		__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	return TYPE_OF(x) >> PGT_type_shift;
+}
+
+void release_page_table(struct vcpu *v, mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 x = READ_ONCE(pg->type);
+
+	while (COUNT_OF(x) > 1)
+		if (likely(cmpxchg64(&pg->type, &x, x - 1)))
+			return;
+	/* Ours became the last: the frame is taken apart, under a reference of our own. */
+	__atomic_fetch_add(&pg->count, 1, __ATOMIC_SEQ_CST);
+	put_page_table(v, mfn);
+}
+
+int mod_table_entry(struct vcpu *v, u64 *entry, mfn_t table, u64 new, bool preserve_ad, unsigned level,
+		    struct domain *d)
+{
+	u64 old = READ_ONCE(*entry), want;
+	unsigned i = ((u64)entry & (PAGE_SIZE - 1)) / 8;
+	int rc;
+
+	if (!guest_slot(level, i))
+		return -EINVAL;
+	if (new & PTE_P) {
+		if (!table_entry_ok(new))
+			return -EINVAL;
+		new |= PTE_U;
+		rc = get_page_table(v, entry_mfn(new), d, level - 1);
+		if (rc)
+			return rc;
+	}
+	do {
+		want = preserve_ad && (new & PTE_P) ? new | (old & (PTE_A | PTE_D)) : new;
+	} while (!cmpxchg64(entry, &old, want));
+	if (level == 4)
+		l4_changed(table);
+	if (old & PTE_P)
+		put_page_table(v, entry_mfn(old));
+	return 0;
+}
+
+int pin_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
+{
+	struct page_info *pg;
+	int rc;
+
+	if (!mfn_valid(mfn))
+		return -EINVAL;
+	rc = get_page_table(v, mfn, d, level);
+	if (rc)
+		return rc;
+	pg = mfn_to_page(mfn);
+	if (__atomic_fetch_or(&pg->type, PGT_pinned, __ATOMIC_SEQ_CST) & PGT_pinned) {
+		put_page_table(v, mfn);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int unpin_page_table(struct vcpu *v, mfn_t mfn, struct domain *d)
+{
+	struct page_info *pg;
+	bool pinned;
+
+	if (!get_page(mfn, d))
+		return -EINVAL;
+	pg = mfn_to_page(mfn);
+	pinned = __atomic_fetch_and(&pg->type, ~PGT_pinned, __ATOMIC_SEQ_CST) & PGT_pinned;
+	if (pinned)
+		put_page_table(v, mfn);
+	put_page(mfn);
+	return pinned ? 0 : -EINVAL;
+}
+
+/* --------------------------------------------------------------- ownership -- */
+
+void assign_pages(mfn_t first, u64 nr, struct domain *d)
+{
+	u64 word = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
+
+	for (u64 i = 0; i < nr; i++) {
+		struct page_info *pg = mfn_to_page(MFN(first.m + i));
+
+		pg->type = 0;
+		__atomic_store_n(&pg->count, word, __ATOMIC_RELEASE);
+	}
+	__atomic_fetch_add(&d->tot_pages, nr, __ATOMIC_SEQ_CST);
+	if (first.m < d->min_mfn || !d->max_mfn)
+		d->min_mfn = first.m;
+	if (first.m + nr > d->max_mfn)
+		d->max_mfn = first.m + nr;
+}
+
+bool release_owned_page(mfn_t mfn, struct domain *d)
+{
+	u64 x;
+
+	if (!get_page(mfn, d))
+		return false;
+	x = __atomic_fetch_and(&mfn_to_page(mfn)->count, ~PGC_allocated, __ATOMIC_SEQ_CST);
+	if (x & PGC_allocated)
+		put_page(mfn);
+	put_page(mfn);
+	return x & PGC_allocated;
+}
+
+void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	/* The hypervisor's own hold keeps type and count above 0 for as long as it is shared. */
+	pg->type = writable ? PGT_writable | PGT_validated | 1 : PGT_seg_desc | PGT_validated | 1;
+	__atomic_store_n(&pg->count, 1 | (u64)d->domain_id << PGC_owner_shift, __ATOMIC_RELEASE);
+}
+
+void unshare_page(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	ASSERT((pg->count & PGC_count_mask) == 1 && COUNT_OF(pg->type) == 1);
+	pg->type = 0;
+	pg->count = PGC_owner_none << PGC_owner_shift;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/* The local APIC in xAPIC mode (SDM 3, chapter 11): end of interrupt, timer, IPIs. */
+#include "x86/apic.h"
+#include "core/seam.h"
+#include "x86/asm.h"
+#include "x86/cpu.h"
+#include "x86/paging.h"
+
+enum {
+	APIC_ID = 0x020, APIC_TPR = 0x080, APIC_EOI = 0x0b0, APIC_LDR = 0x0d0, APIC_DFR = 0x0e0, APIC_SPIV = 0x0f0,
+	APIC_ICR_LO = 0x300, APIC_ICR_HI = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330,
+	APIC_LVT_PERF = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
+	APIC_TIMER_INIT = 0x380, APIC_TIMER_COUNT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
+};
+#define LVT_MASKED 0x10000
+#define LVT_NMI 0x400
+#define DIVIDE_BY_1 0x0b
+#define ICR_BUSY 0x1000
+
+static volatile u32 *apic;
+
+static u32 rd(u32 reg) { return apic[reg / 4]; }
+static void wr(u32 reg, u32 v) { apic[reg / 4] = v; }
+
+void __init apic_map(u64 maddr)
+{
+	apic = ioremap(maddr, PAGE_SIZE);
+	if (!apic)
+		hv_panic("can't map the local APIC at %#llx", (unsigned long long)maddr);
+}
+
+void apic_init(void)
+{
+	u64 base = rdmsr(MSR_APIC_BASE);
+
+	wrmsr(MSR_APIC_BASE, base | 0x800);
+	wr(APIC_TPR, 0);
+	wr(APIC_LVT_TIMER, LVT_MASKED);
+	wr(APIC_LVT_THERMAL, LVT_MASKED);
+	wr(APIC_LVT_PERF, LVT_MASKED);
+	wr(APIC_LVT_LINT0, LVT_MASKED);
+	wr(APIC_LVT_LINT1, this_cpu() == 0 ? LVT_NMI : LVT_MASKED);
+	wr(APIC_LVT_ERROR, VECTOR_ERROR);
+	wr(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	wr(APIC_SPIV, 0x100 | VECTOR_SPURIOUS);
+}
+
+u32 apic_id(void) { return rd(APIC_ID) >> 24; }
+void apic_eoi(void) { wr(APIC_EOI, 0); }
+
+void apic_timer_free_run(void)
+{
+	wr(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	wr(APIC_TIMER_INIT, ~0u);
+}
+
+u32 apic_timer_count(void) { return rd(APIC_TIMER_COUNT); }
+
+void apic_timer_set(u64 ticks)
+{
+	wr(APIC_LVT_TIMER, VECTOR_TIMER);
+	wr(APIC_TIMER_INIT, ticks > 0xffffffff ? 0xffffffff : ticks);
+}
+
+void send_ipi(u32 cpu, unsigned vector)
+{
+	while (rd(APIC_ICR_LO) & ICR_BUSY)
+		cpu_relax();
+	wr(APIC_ICR_HI, pcpus[cpu].apic_id << 24);
+	wr(APIC_ICR_LO, vector);
+}

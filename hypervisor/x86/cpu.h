@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A CPU: what it is, what it can do, and its private area.
+ *
+ * Each CPU owns a 64 KiB area (x86/layout.h): its system-call stub, TSS, GDT
+ * page and stacks. The end of the area holds struct cpu_info, so any of the
+ * CPU's stack pointers leads to it by a mask and no segment base is needed:
+ * the guest's FS and GS stay as they are while the hypervisor works.
+ */
+#ifndef X86_CPU_H
+#define X86_CPU_H
+
+#include "core/timer.h"
+#include "lib/types.h"
+#include "x86/layout.h"
+#include "xen/arch-x86_64.h"
+
+struct vcpu;
+
+/* Work a CPU must do before it enters a guest again: bits of cpu_info.work. */
+#define WORK_SCHEDULE 0x01 /* pick another vcpu */
+#define WORK_TIMER 0x02    /* timers have expired */
+#define WORK_CONSOLE 0x04  /* console input is waiting */
+#define WORK_FLUSH 0x08    /* a TLB flush was asked for */
+#define WORK_NMI 0x10      /* the vcpu here has an NMI to take */
+
+struct cpu_info {
+	struct cpu_user_regs regs; /* pushed here by every entry from a guest */
+	struct vcpu *vcpu;         /* that runs, or the idle one */
+	u32 cpu;
+	u32 work;                  /* WORK_*; other CPUs set bits atomically and send an IPI */
+	u64 hv_cr3;                /* XPTI: full page table to load on entry, 0 while XPTI is off */
+	u64 root_cr3;              /* XPTI: this CPU's guest page table */
+	u64 root_source;           /* XPTI: L4 that root_cr3 is a copy of; 0 forces a new copy */
+	struct pcpu *pcpu;
+};
+/* The CPU aligns the stack it pushes on to 16 bytes: regs.es must be aligned so. */
+_Static_assert((sizeof(struct cpu_info) - offsetof(struct cpu_user_regs, es)) % 16 == 0, "stack top");
+
+/* Beside cpu_info, what entry code never touches. */
+struct pcpu {
+	u32 cpu;
+	u32 apic_id, acpi_id;
+	u64 gdt_maddr;              /* of the page with its descriptors */
+	bool online;
+	struct vcpu *idle;
+	struct vcpu *fpu_owner;     /* whose registers the FPU holds */
+	struct timer_heap timers;
+	struct vcpu *rq_head;       /* run queue: sched.c */
+	u8 held_ranks[16];          /* debug: ranks of the locks it holds */
+	u32 nr_held;
+	u64 flush_requests;
+	u64 irq_count;
+	bool in_panic;
+	u64 tlb_flushes, cr3_loads; /* counted for make bench */
+};
+
+static inline struct cpu_info *this_cpu_info(void)
+{
+	u64 sp;
+
+	__asm__("mov %%rsp, %0" : "=r"(sp));
+	return (struct cpu_info *)((sp | (PERCPU_SIZE - 1)) + 1 - sizeof(struct cpu_info));
+}
+
+#define current (this_cpu_info()->vcpu)
+#define this_pcpu() (this_cpu_info()->pcpu)
+
+static inline u32 this_cpu(void) { return this_cpu_info()->cpu; }
+static inline struct cpu_user_regs *guest_regs(void) { return &this_cpu_info()->regs; }
+
+/* What is in force on this machine, decided once at boot from host_cpu (x86/policy.h) and the options. */
+struct cpu_features {
+	bool smep, smap;
+	bool xpti;         /* some domain runs isolated: the _xpti entry stubs are in use */
+	bool xpti_dom0, xpti_domu;
+};
+extern struct cpu_features cpu_features;
+extern struct pcpu pcpus[];
+extern u32 nr_cpus;
+
+static inline struct cpu_info *cpu_info_of(u32 cpu)
+{
+	return (struct cpu_info *)(PERCPU_START + (u64)(cpu + 1) * PERCPU_SIZE - sizeof(struct cpu_info));
+}
+
+struct hv_options;
+/* Reads CPUID and MSRs, decides cpu_features from hardware and options. Boot CPU. */
+void cpu_identify(const struct hv_options *o);
+/* Control registers, MSRs, PAT, syscall, of this CPU. */
+void cpu_init(void);
+/* Maps and fills the area of `cpu`; panics when memory is out. */
+void percpu_area_init(u32 cpu, u32 apic_id);
+/* GDT, IDT, TSS of this CPU. */
+void cpu_load_tables(void);
+void idt_init(void);
+/* Leaves the boot stack for that of `cpu` and runs fn there. */
+void __noreturn switch_to_cpu_stack(u32 cpu, void (*fn)(void));
+/* Ends the machine. */
+void __noreturn machine_restart(void);
+void __noreturn machine_halt(void);
+
+#endif

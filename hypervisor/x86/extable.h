@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instructions of the hypervisor that may fault on purpose, and where to go on.
+ */
+#ifndef X86_EXTABLE_H
+#define X86_EXTABLE_H
+
+#include "lib/types.h"
+
+/* One pair of self-relative offsets per entry: the instruction, and its continuation. */
+#define EXTABLE(insn, fixup)                                                      \
+	".pushsection .extable, \"a\"; .balign 4; .long " #insn " - ., " #fixup " - .; .popsection;"
+
+/* Where to go on after a fault at `rip`; 0 when none was expected there. */
+u64 extable_find(u64 rip);
+
+/* RDMSR and WRMSR that may #GP: 0 or -EFAULT. */
+int rdmsr_safe(u32 msr, u64 *value);
+int wrmsr_safe(u32 msr, u64 value);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The hypervisor's own end; see panic.c. */
+#ifndef X86_PANIC_H
+#define X86_PANIC_H
+
+#include "lib/types.h"
+#include "xen/arch-x86_64.h"
+
+/* An exception in ring 0 that nobody expected, or #DF, #MC: prints all and stops. */
+void __noreturn hypervisor_died(const struct cpu_user_regs *regs, u64 cr2);
+
+/* noreboot was given: stop instead of restarting. */
+extern bool machine_noreboot;
+/* The reset register of ACPI, if there is one. */
+struct acpi_info;
+void machine_reset_init(const struct acpi_info *acpi);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Flushing translations.
+ *
+ * CR4.PGE is off, so loading CR3 drops everything. With page-table isolation the
+ * guest's entries hang on the CPU's root table, which is loaded on the way back
+ * to the guest anyway; only single addresses need no more than INVLPG there too,
+ * since it works on the tagless TLB whatever table is loaded.
+ *
+ * Other CPUs are asked by a generation number: a requester takes a ticket, sets
+ * WORK_FLUSH and sends an IPI, and waits until each CPU has flushed at or after
+ * that ticket. While it waits it answers requests itself (spin_wait), so two
+ * CPUs asking each other don't hang.
+ */
+#include "x86/tlb.h"
+#include "core/domain.h"
+#include "core/seam.h"
+#include "x86/asm.h"
+#include "x86/cpu.h"
+#include "x86/irq.h"
+
+static u64 wanted;               /* ticket last handed out */
+static u64 served[MAX_CPUS];     /* every CPU: ticket it has flushed for */
+
+void flush_local(u64 va)
+{
+	this_pcpu()->tlb_flushes++;
+	if (va == FLUSH_ALL_VA)
+		write_cr3(read_cr3());
+	else
+		invlpg(va);
+}
+
+void tlb_serve_requests(void)
+{
+	u32 cpu = this_cpu();
+	u64 ticket = __atomic_load_n(&wanted, __ATOMIC_SEQ_CST);
+
+	if (served[cpu] == ticket)
+		return;
+	flush_local(FLUSH_ALL_VA);
+	__atomic_store_n(&served[cpu], ticket, __ATOMIC_SEQ_CST);
+}
+
+void spin_wait(void)
+{
+	cpu_relax();
+	tlb_serve_requests();
+}
+
+/* `cpus`: a bitmap of MAX_CPUS. */
+static void flush_cpus(const u64 *cpus, u64 va)
+{
+	u32 self = this_cpu();
+	u64 ticket = 0;
+
+	if (bit_test(cpus, self))
+		flush_local(va);
+	if (nr_cpus == 1)
+		return;
+	for (u32 c = 0; c < nr_cpus; c++) {
+		if (c == self || !bit_test(cpus, c))
+			continue;
+		if (!ticket)
+			ticket = __atomic_add_fetch(&wanted, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(&cpu_info_of(c)->work, WORK_FLUSH, __ATOMIC_SEQ_CST);
+		send_ipi(c, IPI_EVENT);
+	}
+	for (u32 c = 0; ticket && c < nr_cpus; c++)
+		if (c != self && bit_test(cpus, c))
+			while ((s64)(__atomic_load_n(&served[c], __ATOMIC_SEQ_CST) - ticket) < 0)
+				spin_wait();
+}
+
+void flush_domain_va(struct domain *d, u64 va)
+{
+	flush_cpus(d->dirty_cpus, va);
+}
+
+void flush_tlb_domain(struct domain *d)
+{
+	flush_cpus(d->dirty_cpus, FLUSH_ALL_VA);
+}
+
+int flush_vcpu_mask(struct domain *d, u64 gva, u64 va)
+{
+	u64 cpus[BITMAP_WORDS(MAX_CPUS)] = { 0 };
+
+	for (u32 w = 0; w * 64 < d->max_vcpus; w++) {
+		u64 bits;
+
+		if (copy_from_guest(&bits, gva + w * 8, min(8u, (d->max_vcpus - w * 64 + 7) / 8)))
+			return -EFAULT;
+		if (d->max_vcpus - w * 64 < 64)
+			bits &= (1ULL << (d->max_vcpus - w * 64)) - 1;
+		for (; bits; bits &= bits - 1) {
+			struct vcpu *v = d->vcpus[w * 64 + __builtin_ctzll(bits)];
+
+			if (v)
+				bit_set(cpus, v->processor);
+		}
+	}
+	flush_cpus(cpus, va);
+	return 0;
+}
+
+/* The hypervisor never sleeps inside a lock-free read, so an answered request on every CPU means all have left. */
+void wait_for_readers(void)
+{
+	u64 all[BITMAP_WORDS(MAX_CPUS)];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+		all[i] = ~0ULL;
+	if (nr_cpus > 1)
+		flush_cpus(all, FLUSH_ALL_VA);
+}
+
+void l4_changed(mfn_t l4)
+{
+	(void)l4;
+	if (!cpu_features.xpti)
+		return;
+	for (u32 c = 0; c < nr_cpus; c++)
+		WRITE_ONCE(cpu_info_of(c)->root_source, 0);
+}

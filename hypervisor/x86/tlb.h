@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Translation caches: what is flushed where; see tlb.c. */
+#ifndef X86_TLB_H
+#define X86_TLB_H
+
+#include "lib/types.h"
+
+struct domain;
+
+#define FLUSH_ALL_VA (~0ULL) /* as a va: every translation that is not global */
+
+/* On this CPU: translation of `va`, or all. */
+void flush_local(u64 va);
+/* On every CPU where `d` has run since it last flushed. */
+void flush_domain_va(struct domain *d, u64 va);
+/* On the CPUs of the vcpus named in the guest's bitmap at `gva`. 0 or -EFAULT. */
+int flush_vcpu_mask(struct domain *d, u64 gva, u64 va);
+/* Answers what other CPUs asked of this one. */
+void tlb_serve_requests(void);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/*
+ * FPU state moves when another guest's vcpu comes to a CPU, and only then: a
+ * vcpu that blocks and comes back finds its registers where it left them, and
+ * the hypervisor itself uses none. The switch is eager, so no guest can look
+ * at another's registers by a deferred fault.
+ *
+ * pcpu->fpu_owner says whose registers the FPU holds. A vcpu that moves to
+ * another CPU is saved first by the CPU that holds it (sched.c sees to it).
+ */
+#include "x86/xsave.h"
+#include "core/domain.h"
+#include "core/seam.h"
+#include "lib/string.h"
+#include "x86/asm.h"
+#include "x86/cpu.h"
+#include "x86/policy.h"
+
+#define FXSAVE_BYTES 512
+#define XSAVE_HEADER 64
+
+static bool use_xsave(void) { return host_cpu.guest_xcr0 != 0; }
+
+void *fpu_area_new(void)
+{
+	u8 *a, *raw = hv_alloc(max(host_cpu.xsave_bytes, 1024u) + 64);
+
+	if (!raw)
+		return NULL;
+	a = (u8 *)ALIGN_UP((u64)raw, 64ULL);
+	*(u16 *)(a + 0) = 0x37f;  /* FCW after FNINIT */
+	*(u32 *)(a + 24) = 0x1f80; /* MXCSR at reset */
+	if (use_xsave())
+		*(u64 *)(a + FXSAVE_BYTES) = 3; /* XSTATE_BV: x87 and SSE are in the image */
+	return a;
+}
+
+static void save(struct vcpu *v)
+{
+	if (use_xsave())
+		__asm__ volatile("xsave64 (%0)" :: "r"(v->fpu), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" :: "r"(v->fpu) : "memory");
+}
+
+static void restore(struct vcpu *v)
+{
+	if (use_xsave())
+		__asm__ volatile("xrstor64 (%0)" :: "r"(v->fpu), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" :: "r"(v->fpu) : "memory");
+}
+
+void fpu_load(struct vcpu *v)
+{
+	struct pcpu *p = this_pcpu();
+	struct vcpu *old = p->fpu_owner;
+
+	if (old != v) {
+		__asm__ volatile("clts");
+		if (use_xsave())
+			xsetbv0(host_cpu.guest_xcr0);
+		if (old)
+			save(old);
+		restore(v);
+		p->fpu_owner = v;
+	}
+	if (use_xsave() && xgetbv0() != v->xcr0)
+		xsetbv0(v->xcr0);
+	fpu_set_ts(v->pv.cr0_ts);
+}
+
+void fpu_set_ts(bool on)
+{
+	u64 cr0 = read_cr0();
+
+	if (on && !(cr0 & CR0_TS))
+		write_cr0(cr0 | CR0_TS);
+	else if (!on && (cr0 & CR0_TS))
+		__asm__ volatile("clts");
+}
+
+int fpu_set_xcr0(struct vcpu *v, u64 xcr0)
+{
+	/* SDM 1, 13.3: x87 always, AVX needs SSE, the three AVX-512 parts go together and need AVX. */
+	if (!(xcr0 & 1) || (xcr0 & ~host_cpu.guest_xcr0) || ((xcr0 & 4) && !(xcr0 & 2)) ||
+	    ((xcr0 & 0xe0) && ((xcr0 & 0xe0) != 0xe0 || !(xcr0 & 4))))
+		return -EINVAL;
+	v->xcr0 = xcr0;
+	xsetbv0(xcr0);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests' FPU and vector registers; see xsave.c. */
+#ifndef X86_XSAVE_H
+#define X86_XSAVE_H
+
+#include "lib/types.h"
+
+struct vcpu;
+
+/* A save area in its reset state. NULL when memory is out. */
+void *fpu_area_new(void);
+/* v is about to run here: its registers are made those in the FPU. */
+void fpu_load(struct vcpu *v);
+/* CR0.TS as the guest wants it: its next FPU instruction is #NM. */
+void fpu_set_ts(bool on);
+/* XSETBV by the guest: 0 or -EINVAL. */
+int fpu_set_xcr0(struct vcpu *v, u64 xcr0);
+
+#endif

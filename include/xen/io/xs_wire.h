@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/*
+ * xenstore's wire protocol: a header, then len bytes of payload; the same over a socket and over the shared page.
+ */
+#ifndef XEN_IO_XS_WIRE_H
+#define XEN_IO_XS_WIRE_H
+
+#include <xen/abi.h>
+
+enum xsd_sockmsg_type {
+	XS_CONTROL = 0,
+	XS_DIRECTORY = 1,
+	XS_READ = 2,
+	XS_GET_PERMS = 3,
+	XS_WATCH = 4,
+	XS_UNWATCH = 5,
+	XS_TRANSACTION_START = 6,
+	XS_TRANSACTION_END = 7,
+	XS_INTRODUCE = 8,
+	XS_RELEASE = 9,
+	XS_GET_DOMAIN_PATH = 10,
+	XS_WRITE = 11,
+	XS_MKDIR = 12,
+	XS_RM = 13,
+	XS_SET_PERMS = 14,
+	XS_WATCH_EVENT = 15,
+	XS_ERROR = 16,
+	XS_IS_DOMAIN_INTRODUCED = 17,
+	XS_RESUME = 18,
+	XS_SET_TARGET = 19,
+	XS_RESET_WATCHES = 21,
+	XS_DIRECTORY_PART = 22,
+	XS_TYPE_COUNT = 23,
+	XS_INVALID = 0xffff
+};
+#define XS_DEBUG			XS_CONTROL
+
+#define XS_WRITE_NONE			"NONE"
+#define XS_WRITE_CREATE			"CREATE"
+#define XS_WRITE_CREATE_EXCL		"CREATE|EXCL"
+
+enum xs_watch_type {
+	XS_WATCH_PATH = 0,
+	XS_WATCH_TOKEN = 1
+};
+
+#define XENSTORE_PAYLOAD_MAX		4096	/* bytes behind the header */
+#define XENSTORE_ABS_PATH_MAX		3072
+#define XENSTORE_REL_PATH_MAX		2048
+
+struct xsd_sockmsg {
+	uint32_t type;			/* enum xsd_sockmsg_type */
+	uint32_t req_id;		/* given back in the answer */
+	uint32_t tx_id;			/* 0: no transaction */
+	uint32_t len;
+};
+XEN_ABI_SIZE(struct xsd_sockmsg, 16);
+
+#define XENSTORE_RING_SIZE		1024
+#define MASK_XENSTORE_IDX(idx)		((idx) & (XENSTORE_RING_SIZE - 1))
+typedef uint32_t XENSTORE_RING_IDX;
+
+/* xenstore_domain_interface.server_features, .connection, .error */
+#define XENSTORE_SERVER_FEATURE_RECONNECTION	1
+#define XENSTORE_SERVER_FEATURE_ERROR		2
+#define XENSTORE_CONNECTED			0
+#define XENSTORE_RECONNECT			1
+#define XENSTORE_ERROR_NONE			0
+#define XENSTORE_ERROR_COMM			1
+#define XENSTORE_ERROR_RINGIDX			2
+#define XENSTORE_ERROR_PROTO			3
+
+struct xenstore_domain_interface {
+	char req[XENSTORE_RING_SIZE];	/* guest to server */
+	char rsp[XENSTORE_RING_SIZE];
+	XENSTORE_RING_IDX req_cons, req_prod;
+	XENSTORE_RING_IDX rsp_cons, rsp_prod;
+	uint32_t server_features;
+	uint32_t connection;
+	uint32_t error;
+};
+XEN_ABI_SIZE(struct xenstore_domain_interface, 2076);
+
+#endif

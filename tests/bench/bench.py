@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""make bench: the same programs on Xenolith, Debian's Xen and the bare kernel.
+
+Prints a table, writes build/bench/results.json and build/bench/results.svg.
+Every figure is an exact count of instructions (measure.py), so a run need not
+be repeated: the next one says the same, to the last digit.
+
+usage: bench.py [xenolith] [xen] [bare]     default: all three
+"""
+import json
+import os
+import sys
+
+import measure  # first: it finds the modules of tests/system
+import plot
+from machine import Failure, qemu
+
+OUTPUT = os.path.join(qemu.BUILD, "bench")
+TITLES = {
+    "boot": "the way to userland, vmlinux already unpacked",
+    "linux": "a Linux program in dom0, median of many",
+    "guest": "a PV kernel without an OS",
+}
+
+
+def collect(hvs):
+    """Return {section: {operation: {hv: instructions}}} and the minima of linux."""
+    results = {section: {} for section in TITLES}
+    minima = {}
+
+    def put(section, name, hv, value):
+        results[section].setdefault(name, {})[hv] = value
+
+    for hv in hvs:
+        print("bench: %s ..." % hv, file=sys.stderr, flush=True)
+        boot, operations = measure.linux(hv)
+        for name, value in boot.items():
+            put("boot", name, hv, value)
+        for name, (minimum, median) in operations.items():
+            put("linux", name, hv, median)
+            minima.setdefault(name, {})[hv] = minimum
+        if hv != "bare" and os.path.exists(measure.GUEST):
+            for name, (_, median) in measure.guest(hv, measure.GUEST).items():
+                put("guest", name, hv, median)
+    return results, minima
+
+
+def ratio(values, over, under):
+    """Return "1.23" or nothing, where one of the two is not there."""
+    if over not in values or not values.get(under):
+        return ""
+    return "%.2f" % (values[over] / values[under])
+
+
+def table(results):
+    """Return the lines of the table for people."""
+    lines = []
+    for section, operations in results.items():
+        if not operations:
+            continue
+        lines += ["", "%s (instructions)" % TITLES[section],
+                  "%-34s%15s%15s%15s%9s%9s" % ("", "Xenolith", "Xen 4.17", "bare", "to Xen",
+                                               "to bare")]
+        for name, values in operations.items():
+            cells = ["{:,}".format(values[hv]) if hv in values else "" for hv in qemu.HVS]
+            lines.append("%-34s%15s%15s%15s%9s%9s" % (
+                name, *cells, ratio(values, "xenolith", "xen"),
+                ratio(values, "xenolith", "bare")))
+    return lines
+
+
+def counts_table(counts):
+    """Return the lines of the second table: what one instruction can hide."""
+    lines = ["", "per operation of the Linux program, average (Xenolith / Xen 4.17)",
+             "%-26s" % "" + "".join("%18s" % kind for kind in measure.KINDS)]
+    names = next(iter(counts.values()))
+    for name in names:
+        cells = []
+        for kind in measure.KINDS:
+            cells.append(" / ".join("%.*f" % (0 if counts[hv][name][kind] >= 1000 else 1,
+                                              counts[hv][name][kind])
+                                    for hv in ("xenolith", "xen") if hv in counts))
+        lines.append("%-26s" % name + "".join("%18s" % cell for cell in cells))
+    return lines
+
+
+def main():
+    hvs = sys.argv[1:] or list(qemu.HVS)
+    for hv in hvs:
+        if hv not in qemu.HVS:
+            sys.exit("bench: there is no %s; known are %s" % (hv, ", ".join(qemu.HVS)))
+    os.makedirs(OUTPUT, exist_ok=True)
+    try:
+        results, minima = collect(hvs)
+        print("bench: counting crossings, loads, flushes ...", file=sys.stderr, flush=True)
+        counts = {hv: measure.counts(hv) for hv in hvs if hv != "bare"}
+    except Failure as failure:
+        sys.exit("bench: %s\nbench: the logs are in build/logs/bench-*.log" % failure)
+    lines = table(results) + (counts_table(counts) if counts else [])
+    print("\n".join(lines).lstrip("\n"))
+    with open(os.path.join(OUTPUT, "results.json"), "w", encoding="utf-8") as file:
+        json.dump({"unit": "instructions", **results, "linux_minimum": minima,
+                   "linux_counts": counts}, file, indent=1)
+        file.write("\n")
+    with open(os.path.join(OUTPUT, "results.svg"), "w", encoding="utf-8") as file:
+        file.write(plot.svg(results, TITLES))
+    print("\nwritten: build/bench/results.json, build/bench/results.svg")
+
+
+main()

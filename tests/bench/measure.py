@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Boot one machine with exact counts and return its figures: bench and bars use it.
+
+Figures are instructions, by the TSC (scripts/qemu.py, EXACT).  What a machine
+prints is:
+
+    BENCH name minimum [median]     a program's or a guest's operation
+    BENCH tsc N                     userland is reached
+    (XEN) boot: entry tsc=N         our hypervisor's first instruction
+    (XEN) boot: dom0 entry tsc=N    the last before dom0's first
+
+Debian's Xen is told to put the TSC before each of its lines; its first line
+and its last before dom0 stand for the last two.
+"""
+import os
+import re
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests/system"))
+from machine import Failure, Machine, qemu  # noqa: E402
+
+MEMORY = "1G"
+LIMIT = 600
+
+
+def exact_machine(name, hv, **options):
+    """A machine that counts; every figure comes from one of the same shape."""
+    if hv == "xen":
+        options["hv_options"] = "console_timestamps=raw " + options.get("hv_options", "")
+    return Machine(name, limit=LIMIT, hv=hv, memory=MEMORY, exact=True, no_reboot=True, **options)
+
+
+def bench_lines(text):
+    """Return {name: (minimum, median)} of the BENCH lines."""
+    figures = {}
+    for match in re.finditer(r"^BENCH (\S+) (\d+)(?: (\d+))?$", text, re.MULTILINE):
+        figures[match[1]] = (int(match[2]), int(match[3] or match[2]))
+    return figures
+
+
+def boot_figures(hv, text, userland):
+    """Return {name: instructions} of the way to userland."""
+    figures = {"power_on_to_userland": userland}
+    if hv == "xenolith":
+        entry = re.search(r"^\(XEN\) boot: entry tsc=(\d+)", text, re.MULTILINE)
+        dom0 = re.search(r"^\(XEN\) boot: dom0 entry tsc=(\d+)", text, re.MULTILINE)
+        if not entry or not dom0:
+            raise Failure("the hypervisor did not print its two boot: lines")
+        first, last = int(entry[1]), int(dom0[1])
+    elif hv == "xen":
+        before = text[:text.index("XLTEST userland")]
+        stamps = re.findall(r"^\(XEN\) \[([0-9a-f]{16})\]", before, re.MULTILINE)
+        first, last = int(stamps[0], 16), int(stamps[-1], 16)
+    else:
+        return figures
+    figures["hypervisor_entry_to_dom0_entry"] = last - first
+    return figures
+
+
+def linux(hv, only="", **options):
+    """Boot dom0, run linux_bench; return (boot figures, operations)."""
+    words = "xltest=bench+poweroff" + (" xlbench=" + only if only else "")
+    with exact_machine("bench-" + hv, hv, dom0_options=words, **options) as this:
+        this.expect(r"XLTEST userland$")
+        this.step("bench")
+        this.expect_poweroff()
+        operations = bench_lines(this.text)
+        userland, _ = operations.pop("tsc")
+        return boot_figures(hv, this.text, userland), operations
+
+
+KINDS = ("hv instructions", "ring crossings", "cr3 loads", "tlb flushes", "ipis", "locked")
+
+
+def counts(hv):
+    """Run linux_bench under the plugin count.so.
+
+    Return {operation: {kind: average per operation}} with KINDS in their order.
+    The plugin slows TCG, and changes no instruction of the machine.
+    """
+    output = os.path.join(qemu.BUILD, "bench/counts-" + hv)
+    plugin = ["-plugin", "%s,out=%s" % (os.path.join(qemu.BUILD, "count.so"), output)]
+    _, operations = linux(hv, devices=plugin)
+    with open(output, encoding="utf-8") as file:
+        lines = [[int(word) for word in line.split()[1:]] for line in file]
+    # The first line is linux_bench's empty operation.
+    if len(lines) != len(operations) + 1:
+        raise Failure("the plugin counted %d operations, %d were run"
+                      % (len(lines) - 1, len(operations)))
+    result = {}
+    for name, (rounds, *sums) in zip(operations, lines[1:]):
+        averages = [total / rounds for total in sums]
+        averages[1] *= 2        # a return is the second half of a crossing
+        result[name] = dict(zip(KINDS, averages))
+    return result
+
+
+def guest(hv, image):
+    """Run an OS-less guest as dom0's payload; return its operations."""
+    with exact_machine("bench-guest-" + hv, hv, kernel=image, initrd="") as this:
+        this.expect(r"^# END")
+        this.wait_end()
+        return bench_lines(this.text)
+
+
+GUEST = os.path.join(qemu.BUILD, "guest/bench.elf")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# Rules for the OS-less PV guests: the runtime (frontend-drivers/runtime) and one program per file in tests/guest.
+# Included by the main Makefile; B is the build folder. `make guests` leaves $(B)/guest/NAME.elf.
+
+RUNTIME := frontend-drivers/runtime
+GUEST_B := $(B)/guest
+GUEST_CC ?= $(CC)
+
+GUEST_NAMES := $(basename $(notdir $(wildcard tests/guest/*.c)))
+GUEST_ELFS := $(GUEST_NAMES:%=$(GUEST_B)/%.elf)
+RUNTIME_OBJS := $(patsubst $(RUNTIME)/%.c,$(GUEST_B)/runtime/%.o,$(wildcard $(RUNTIME)/*.c)) $(GUEST_B)/runtime/start.o
+
+GUEST_CPPFLAGS := -Iinclude -I$(RUNTIME) -MMD -MP
+GUEST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -ffreestanding -fno-builtin \
+	-fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections
+GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+
+.PHONY: guests
+guests: $(GUEST_ELFS)
+
+$(GUEST_B)/runtime/%.o: $(RUNTIME)/%.c
+	@mkdir -p $(@D)
+	$(call say,GUESTCC,$<)
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
+
+$(GUEST_B)/runtime/%.o: $(RUNTIME)/%.S
+	@mkdir -p $(@D)
+	$(call say,GUESTAS,$<)
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) -c $< -o $@
+
+$(GUEST_B)/runtime/runtime.lds: $(RUNTIME)/runtime.lds.S $(RUNTIME)/layout.h
+	@mkdir -p $(@D)
+	$(Q)$(GUEST_CC) -E -P -x c $< -o $@
+
+$(GUEST_B)/%.o: tests/guest/%.c
+	@mkdir -p $(@D)
+	$(call say,GUESTCC,$<)
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
+
+$(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(GUEST_B)/runtime/runtime.lds
+	$(call say,GUESTLD,$@)
+	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $(filter %.o,$^) -o $@
+
+.SECONDARY: $(RUNTIME_OBJS) $(GUEST_NAMES:%=$(GUEST_B)/%.o)
+-include $(wildcard $(GUEST_B)/*.d $(GUEST_B)/runtime/*.d)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+# Rules for whole machines: make run, test, test-all, bench, fetch, setup, initramfs. Included by the main Makefile;
+# B is the build folder, $(B)/xenolith the hypervisor, HOST_TESTS the host's unit tests (cmocka programs).
+#
+# HV=xen or HV=bare runs the same on Debian's Xen or on the kernel alone. RUN="--memory 2G ..." are further options of
+# scripts/run-qemu for `make run`; TESTS="tests/system/test_boot.py ..." runs only those.
+
+HV ?= xenolith
+SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) tests/bench/test_bars.py
+TESTS ?= $(HOST_TESTS) $(SYSTEM_TESTS)
+HV_IMAGE := $(if $(filter xenolith,$(HV)),$(B)/xenolith)
+KERNEL := $(B)/kernel/vmlinux
+INITRAMFS := $(B)/initramfs
+MACHINE_FILES := $(HV_IMAGE) $(INITRAMFS) $(KERNEL)
+
+# Packages come before any rule needs a compiler: while the Makefile is read.
+ifneq ($(filter run test test-all bench setup,$(MAKECMDGOALS)),)
+ifneq ($(shell scripts/setup >&2 && echo good),good)
+$(error scripts/setup could not install what is missing; its message is above)
+endif
+endif
+
+.PHONY: setup fetch initramfs run test test-all bench
+setup:
+	@echo "all packages are there"
+
+fetch: $(KERNEL)
+initramfs: $(INITRAMFS)
+
+$(KERNEL) $(B)/busybox $(B)/xen &: scripts/fetch scripts/vmlinux
+	scripts/fetch
+	@touch $(KERNEL) $(B)/busybox $(B)/xen
+
+$(B)/linux_bench: tests/bench/linux_bench.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -static -pthread $< -o $@
+
+# A plugin of QEMU, which finds its own functions in the program that loads it.
+$(B)/count.so: tests/bench/count.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -fPIC -shared -fvisibility=hidden $< -o $@
+
+$(INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(B)/linux_bench
+	scripts/mkinitramfs $@ -a $(B)/linux_bench=bin/linux_bench
+
+run: $(MACHINE_FILES)
+	@scripts/run-qemu --hv $(HV) $(RUN)
+
+test: $(MACHINE_FILES) $(HOST_TESTS) guests
+	@HV=$(HV) scripts/run-tests $(TESTS)
+
+test-all: export FULL = 1
+test-all: test
+
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so guests
+	@python3 -B tests/bench/bench.py

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The OS-less guests of tests/guest, each as dom0's payload.
+
+A guest reports in TAP on the console, ends with "# END" and powers off.  Its
+tests are passed on here under its name, so a guest's failed test is a failed
+test of ours; a guest that does not reach its end is one more.
+"""
+import glob
+import os
+import re
+import sys
+
+from machine import BUILD, HV, Failure, boot, close_all
+
+# Guests that measure rather than test: tests/bench runs them.
+NOT_TESTS = ("bench",)
+CPUS = ("qemu64,+rdrand", "max") if os.environ.get("FULL") else ("qemu64,+rdrand",)
+
+
+def run_guest(name, image, cpu):
+    """Run one guest; return its TAP lines as (ok, text), or raise Failure."""
+    with boot("guest-" + name, cpu=cpu, kernel=image, initrd="", memory="512M",
+              no_reboot=True) as this:
+        this.expect(r"^# BEGIN ")
+        begin = this.position
+        this.expect(r"^# END.*$")
+        lines = this.text[begin:this.position].splitlines()
+        this.expect_poweroff()
+    results = []
+    for line in lines:
+        match = re.match(r"(not )?ok \d+ - (.*)", line)
+        if match:
+            results.append((not match[1], match[2]))
+        elif line.startswith("#"):
+            results.append((None, line))
+    plan = [line for line in lines if line.startswith("1..")]
+    count = sum(good is not None for good, _ in results)
+    if plan != ["1..%d" % count]:
+        raise Failure("%d tests reported, the plan is %s" % (count, plan))
+    return results
+
+
+def main():
+    images = sorted(glob.glob(os.path.join(BUILD, "guest/*.elf")))
+    number = 0
+    failed = 0
+    if HV == "bare":
+        images = []
+        number = 1
+        print("ok 1 - guests # skip: a PV guest needs a hypervisor")
+    elif not images:
+        number = failed = 1
+        print("not ok 1 - there are guests in build/guest (make guests builds them)")
+    for image, cpu in ((image, cpu) for image in images for cpu in CPUS):
+        name = os.path.basename(image)[:-len(".elf")]
+        if name in NOT_TESTS or not all(part in name for part in sys.argv[1:]):
+            continue
+        try:
+            results = run_guest(name, image, cpu)
+        except Failure as failure:
+            results = [(False, "runs to its end"), (None, "# %s" % failure)]
+        for good, text in results:
+            if good is None:
+                print(text)
+                continue
+            number += 1
+            failed += not good
+            print("%sok %d - guest %s (%s): %s" % ("" if good else "not ", number, name, cpu, text))
+        close_all(show=results[0] == (False, "runs to its end"))
+        sys.stdout.flush()
+    print("1..%d" % number)
+    sys.exit(1 if failed else 0)
+
+
+main()
