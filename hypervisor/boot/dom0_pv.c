@@ -360,7 +360,7 @@ static void __init fill_start_info(struct build *b, const struct bootinfo *bi, c
 		si->cmd_line[n] = ' ';
 		memcpy(si->cmd_line + n + 1, o->dom0_extra, extra);
 	}
-	if (o->console & CONSOLE_VGA || true) {
+	{
 		struct dom0_vga_console_info *vga = (void *)(si + 1);
 
 		si->console.dom0.info_off = sizeof(*si);
@@ -430,7 +430,8 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	if (b->nr_pages * PAGE_SIZE > available)
 		hv_panic("not enough memory for dom0: dom0_mem asks for %llu MiB, %llu MiB are free",
 			 (unsigned long long)(b->nr_pages >> 8), (unsigned long long)(available >> 20));
-	dom0->max_pages = max(max_bytes / PAGE_SIZE, b->nr_pages);
+	/* Without a max: Linux would spend memory on describing what it might get one day. */
+	dom0->max_pages = o->dom0_mem_max.given ? max(max_bytes / PAGE_SIZE, b->nr_pages) : b->nr_pages;
 	lay_out(b);
 
 	/* The list comes first, since everything else is found through it. */

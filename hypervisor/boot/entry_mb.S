@@ -78,6 +78,7 @@ start32:
 	cpuid
 	bt	$29, %edx
 	jnc	no_long_mode
+	mov	%edx, %ebx			/* bit 20: NX, needed by the real tables */
 
 	/* 2,048 large pages for 4 GiB in four L2 tables. */
 	mov	$PA(boot_l2), %edi
@@ -110,7 +111,10 @@ start32:
 	mov	$0xc0000080, %ecx		/* EFER: LME */
 	rdmsr
 	or	$0x100, %eax
-	wrmsr
+	bt	$20, %ebx
+	jnc	1f
+	or	$0x800, %eax			/* NXE */
+1:	wrmsr
 	mov	%cr0, %eax
 	or	$0x80010001, %eax		/* PG, WP, PE */
 	mov	%eax, %cr0

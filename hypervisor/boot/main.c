@@ -82,13 +82,13 @@ static void __init report_memory(void)
 }
 
 /* On the boot CPU's own stack, in the final address space. Runs no more boot-only code at its end. */
-static void finish_boot(void)
+static void __noreturn __attribute__((noinline)) finish_boot(void)
 {
 	u64 freed = (u64)(init_end - init_start);
 
 	paging_finish();
 	vga_end();
-	memset(init_start, 0, init_end - init_start);
+	memset(maddr_to_virt((u64)init_start - HV_IMAGE_START), 0, freed);
 	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
 	wallclock_publish(dom0);
 	sched_wake(dom0->vcpus[0]);

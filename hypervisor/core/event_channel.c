@@ -145,8 +145,10 @@ static int port_provide(struct domain *d, u32 port)
 	bucket = hv_alloc(EVTCHN_BUCKET_PORTS * sizeof(*bucket));
 	if (!bucket)
 		return -ENOMEM;
-	for (u32 i = 0; i < EVTCHN_BUCKET_PORTS; i++)
+	for (u32 i = 0; i < EVTCHN_BUCKET_PORTS; i++) {
 		bucket[i].priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+		bucket[i].last_queue = EVTCHN_FIFO_PRIORITY_DEFAULT; /* of vcpu 0: likely, no more */
+	}
 	d->events.bucket[port / EVTCHN_BUCKET_PORTS] = bucket;
 	__atomic_store_n(&d->events.nr_ports, d->events.nr_ports + EVTCHN_BUCKET_PORTS, __ATOMIC_RELEASE);
 	return 0;

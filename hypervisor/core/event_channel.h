@@ -44,6 +44,7 @@ struct evtchn {
 	u8 saved;        /* [A] FIFO: raised while it had no event word */
 	u32 last_queue;  /* both queues' locks: vcpu << 4 | priority it was last linked on */
 };
+_Static_assert(sizeof(struct evtchn) == 16, "256 of them are a page");
 
 struct domain_events {
 	spinlock_t lock;             /* RANK_EVENT: [E] */
@@ -122,8 +123,10 @@ void pirq_unbind(struct domain *d, u32 pirq);
 
 /*
  * Returns when every other CPU has left the hypervisor path it was in at the
- * time of the call (or was in none). Called without locks. What was unhooked
- * before may be freed or handed back after. With one CPU: nothing to do.
+ * time of the call (or was in none): gone back to a guest, or to its idle loop. A
+ * CPU that waits for a lock in spin_wait() has not left: it may hold a pointer it
+ * found without a lock. Called without locks. What was unhooked before may be
+ * freed or handed back after. With one CPU: nothing to do.
  */
 void wait_for_readers(void);
 
@@ -131,7 +134,7 @@ void wait_for_readers(void);
 
 struct evtchn_abi {
 	u32 max_ports;
-	/* Makes the port pending and tells its vcpu, if it isn't masked. Takes no [E]. 0, so that senders can end with it. */
+	/* Makes the port pending and tells its vcpu, if it isn't masked. Takes no [E]. 0, for senders to end with. */
 	int (*raise)(struct domain *d, struct evtchn *chn, u32 port);
 	void (*unmask)(struct domain *d, struct evtchn *chn, u32 port);
 	/* The port is free again: its next owner must not see an old event. */

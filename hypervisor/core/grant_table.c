@@ -652,6 +652,19 @@ static long op_get_version(struct vcpu *v, u64 gva)
 	return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
+/* The guest can't be told of its mapping (its arguments became read-only): it shall not have it. */
+static void map_undo(struct vcpu *v, const struct gnttab_map_grant_ref *op)
+{
+	struct gnttab_unmap_grant_ref u = {
+		.host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle,
+	};
+
+	if (op->status || !unmap_begin(v, &u))
+		return;
+	flush_tlb_domain(v->domain);
+	unmap_finish(v->domain, op->handle);
+}
+
 static long op_map(struct vcpu *v, u64 gva, u32 count, u32 *done)
 {
 	for (u32 i = 0; i < count; i++) {
@@ -663,8 +676,10 @@ static long op_map(struct vcpu *v, u64 gva, u32 count, u32 *done)
 		if (copy_from_guest(&op, at, sizeof(op)))
 			return -EFAULT;
 		map_one(v, &op);
-		if (copy_to_guest(at, &op, sizeof(op)))
+		if (copy_to_guest(at, &op, sizeof(op))) {
+			map_undo(v, &op);
 			return -EFAULT;
+		}
 		*done = i + 1;
 	}
 	return 0;

@@ -231,6 +231,21 @@ static void a_failed_mapping_leaves_nothing(void **state)
 	assert_int_equal(map(a, 5, 8, GNTMAP_host_map), 0); /* the handle is free again */
 }
 
+static void a_mapping_that_cannot_be_told_is_undone(void **state)
+{
+	gnttab_map_grant_ref_t m = { .host_addr = 0x1000, .flags = GNTMAP_host_map, .ref = 8, .dom = 5 };
+	u32 did;
+
+	(void)state;
+	memcpy(fake_guest(ARG), &m, sizeof(m));
+	fake_guest_readonly(ARG);
+	assert_int_equal(do_grant_table_op(a->vcpus[0], GNTTABOP_map_grant_ref, ARG, 1, &did), -EFAULT);
+	assert_int_equal(entry[8].flags, GTF_permit_access);
+	assert_int_equal(refs(frame), refs_before);
+	assert_int_equal(fake.grant_ptes, 0);
+	assert_int_equal(b->refcount, 1);
+}
+
 static void a_failed_unmap_keeps_the_mapping(void **state)
 {
 	s64 h = map(a, 5, 8, GNTMAP_host_map);
@@ -505,6 +520,7 @@ int main(void)
 		TEST(a_page_table_is_not_given_writable),
 		TEST(what_the_granter_changes_meanwhile_does_not_matter),
 		TEST(a_failed_mapping_leaves_nothing),
+		TEST(a_mapping_that_cannot_be_told_is_undone),
 		TEST(a_failed_unmap_keeps_the_mapping),
 		TEST(handles_are_used_once_and_only_by_their_domain),
 		TEST(device_and_host_parts_end_separately),
