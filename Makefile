@@ -86,7 +86,7 @@ check-seam: $(PURE_OBJ) scripts/check-seam
 HOST_CFLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
 	-DXENOLITH_HOST -DXENOLITH_DEBUG -Ihypervisor -Iinclude -Itests/host $(WARN)
 HOST_PURE := $(PURE:%=$(B)/host/%.o) $(B)/host/lib/string.o
-HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(filter-out tests/host/test_abi_layout.c,$(wildcard tests/host/test_*.c tests/host/model_*.c)))
+HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c tests/host/model_*.c))
 
 $(B)/host/%.o: hypervisor/%.c
 	@mkdir -p $(@D)
@@ -108,6 +108,10 @@ host-tests: $(HOST_TESTS)
 
 HOST_TESTS += $(B)/host/test_abi_layout
 include tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk
+
+include tests/host/abi.mk
+include tests/guest/guest.mk
+include tests/system/system.mk
 
 clean:
 	rm -rf $(B)/hypervisor $(B)/host $(B)/xenolith* $(B)/symtab*.S $(B)/asm_offsets.h $(B)/hypervisor.lds

@@ -86,7 +86,6 @@ SNIPPET(i_xsetbv, "xsetbv");
 SNIPPET(i_swapgs, "swapgs");
 SNIPPET(i_sysretq, "sysretq");
 SNIPPET(i_sysexit, ".byte 0x48, 0x0f, 0x35");
-SNIPPET(i_sysenter, "sysenter");
 SNIPPET(i_vmcall, "vmcall");
 SNIPPET(i_vmmcall, "vmmcall");
 SNIPPET(i_vmrun, "vmrun %rax");
@@ -147,7 +146,7 @@ static const struct instruction instructions[] = {
 	INSN("lmsw", i_lmsw, GP, GP, .rax = 0xffff),
 	INSN("invlpg", i_invlpg, GP, GP, .rdi = (uint64_t)(uintptr_t)memory),
 	INSN("wbinvd", i_wbinvd, NONE, GP),
-	INSN("invd", i_invd, GP, GP),
+	INSN2("invd", i_invd, GP, NONE, GP, GP),
 	INSN("rdmsr of EFER", i_rdmsr, NONE, GP, .rcx = MSR_EFER),
 	INSN("rdmsr of APIC_BASE", i_rdmsr, NONE, GP, .rcx = MSR_APIC_BASE),
 	INSN("rdmsr of one that is not there", i_rdmsr, GP, GP, .rcx = MSR_NOT_THERE),
@@ -163,7 +162,6 @@ static const struct instruction instructions[] = {
 	INSN("swapgs", i_swapgs, GP, GP),
 	INSN("sysretq", i_sysretq, GP, GP),
 	INSN2("sysexit", i_sysexit, GP, UD, GP, UD),
-	INSN2("sysenter", i_sysenter, GP, UD, GP, UD),
 	INSN2("vmcall", i_vmcall, UD, UD, UD, UD),
 	INSN2("vmmcall", i_vmmcall, UD, UD, UD, UD),
 	INSN2("vmrun", i_vmrun, GP, UD, GP, UD),
