@@ -106,12 +106,8 @@ host-tests: $(HOST_TESTS)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
-HOST_TESTS += $(B)/host/test_abi_layout
 include tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk
 
-include tests/host/abi.mk
-include tests/guest/guest.mk
-include tests/system/system.mk
 
 clean:
 	rm -rf $(B)/hypervisor $(B)/host $(B)/xenolith* $(B)/symtab*.S $(B)/asm_offsets.h $(B)/hypervisor.lds

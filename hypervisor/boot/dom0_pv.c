@@ -72,7 +72,7 @@ static void *__init contiguous(u64 bytes, const char *what)
 		order++;
 	m = order > PAGE_ALLOC_MAX_ORDER ? INVALID_MFN : alloc_pages(order, 0, ALLOC_NOSCRUB);
 	if (mfn_eq(m, INVALID_MFN))
-		hv_panic("not enough memory for dom0: no %llu KiB in one piece for %s",
+		hv_stop("not enough memory for dom0: no %llu KiB in one piece for %s",
 			 (unsigned long long)(bytes >> 10), what);
 	for (u64 p = pages; p < 1ULL << order; p++)
 		free_pages(MFN(m.m + p), 0, false);
@@ -89,14 +89,14 @@ static void __init find_kernel(const struct boot_module *mod, struct elf_image *
 	u64 len = mod->len;
 
 	if (image_probe(image, len, &info))
-		hv_panic("dom0 kernel (module 0, \"%.60s\"): %s", mod->cmdline, info.error);
+		hv_stop("dom0 kernel (module 0, \"%.60s\"): %s", mod->cmdline, info.error);
 	*buffer_len = 0;
 	if (info.kind != IMAGE_ELF) {
 		*buffer = contiguous(info.unpacked_len, "the unpacked dom0 kernel");
 		*buffer_len = info.unpacked_len;
 		work = contiguous(DECODE_WORK_BYTES, "unpacking");
 		if (image_unpack(&info, *buffer, info.unpacked_len, work, &r))
-			hv_panic("dom0 kernel (module 0, \"%.60s\"): %s payload: %s", mod->cmdline,
+			hv_stop("dom0 kernel (module 0, \"%.60s\"): %s payload: %s", mod->cmdline,
 				 info.packing_name, r.error);
 		for (u64 p = 0; p < DECODE_WORK_BYTES / PAGE_SIZE; p++)
 			free_pages(MFN(virt_to_mfn(work).m + p), 0, false);
@@ -104,7 +104,7 @@ static void __init find_kernel(const struct boot_module *mod, struct elf_image *
 		len = r.out_len;
 	}
 	if (elf_parse(image, len, elf))
-		hv_panic("dom0 kernel (module 0, \"%.60s\"): %s", mod->cmdline, elf->error);
+		hv_stop("dom0 kernel (module 0, \"%.60s\"): %s", mod->cmdline, elf->error);
 	hv_log(LOG_INFO, "dom0 kernel: %s, virtual %#llx-%#llx, entry %#llx\n", info.packing_name,
 	       (unsigned long long)elf->vstart, (unsigned long long)elf->vend, (unsigned long long)elf->entry);
 }
@@ -163,7 +163,7 @@ static void __init lay_out(struct build *b)
 		next += b->p2m_pages + b->p2m_tables;
 	}
 	if (next > b->nr_pages)
-		hv_panic("dom0_mem: dom0 needs at least %llu MiB for its kernel, initramfs and tables and has %llu MiB",
+		hv_stop("dom0_mem: dom0 needs at least %llu MiB for its kernel, initramfs and tables and has %llu MiB",
 			 (unsigned long long)(next >> 8) + 1, (unsigned long long)(b->nr_pages >> 8));
 }
 
@@ -202,7 +202,7 @@ static void __init give_frames(struct build *b, u64 upto)
 		m = alloc_pages(order, 0, ALLOC_NOSCRUB);
 		if (mfn_eq(m, INVALID_MFN)) {
 			if (!order)
-				hv_panic("not enough memory for dom0: %llu of %llu MiB could be had",
+				hv_stop("not enough memory for dom0: %llu of %llu MiB could be had",
 					 (unsigned long long)(b->given >> 8), (unsigned long long)(b->nr_pages >> 8));
 			order--;
 			continue;
@@ -377,7 +377,7 @@ static void __init fill_start_info(struct build *b, const struct bootinfo *bi, c
 static void __init deny_ports(struct domain *d, u16 first, u16 last)
 {
 	if (rangeset_remove(d->ioports, first, last))
-		hv_panic("no memory for dom0's port rights");
+		hv_stop("no memory for dom0's port rights");
 }
 
 static void __init give_rights(struct domain *d)
@@ -385,7 +385,7 @@ static void __init give_rights(struct domain *d)
 	u64 last_frame = (1ULL << (host_cpu.phys_bits - PAGE_SHIFT)) - 1;
 
 	if (rangeset_add(d->ioports, 0, 0xffff) || rangeset_add(d->iomem, 0, last_frame))
-		hv_panic("no memory for dom0's rights");
+		hv_stop("no memory for dom0's rights");
 	deny_ports(d, 0x20, 0x21);   /* the two 8259s */
 	deny_ports(d, 0xa0, 0xa1);
 	deny_ports(d, 0x40, 0x43);   /* PIT; channel 2 is let through by pv/emulate_priv.c */
@@ -409,17 +409,17 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	struct vcpu *v;
 
 	if (!bi->nr_modules)
-		hv_panic("no dom0 kernel: the loader passed no module (first module: kernel and its options, second: initramfs)");
+		hv_stop("no dom0 kernel: the loader passed no module (first module: kernel and its options, second: initramfs)");
 	find_kernel(&bi->module[0], &b->elf, &buffer, &buffer_len);
 	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
 
 	vcpus = min(o->dom0_vcpus_max, nr_cpus);
 	dom0 = b->d = domain_create(0, vcpus, true, NULL);
 	if (!dom0 || pirqs_init(dom0))
-		hv_panic("not enough memory for dom0: its structures don't fit");
+		hv_stop("not enough memory for dom0: its structures don't fit");
 	for (u32 i = 0; i < vcpus; i++)
 		if (!vcpu_create(dom0, i))
-			hv_panic("not enough memory for dom0: vcpu %u of %u", i, vcpus);
+			hv_stop("not enough memory for dom0: vcpu %u of %u", i, vcpus);
 	v = dom0->vcpus[0];
 	give_rights(dom0);
 
@@ -427,9 +427,10 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	for (u32 i = 0; i < bi->nr_modules; i++)
 		available += ALIGN_DOWN(bi->module[i].len, PAGE_SIZE);
 	b->nr_pages = cmdline_dom0_bytes(o, available, &max_bytes) / PAGE_SIZE;
-	if (b->nr_pages * PAGE_SIZE > available)
-		hv_panic("not enough memory for dom0: dom0_mem asks for %llu MiB, %llu MiB are free",
-			 (unsigned long long)(b->nr_pages >> 8), (unsigned long long)(available >> 20));
+	if (o->dom0_mem.given && !o->dom0_mem.less && o->dom0_mem.bytes > available)
+		hv_log(LOG_ERR, "dom0_mem asks for %llu MiB of memory and %llu MiB are free: dom0 gets %llu MiB\n",
+		       (unsigned long long)(o->dom0_mem.bytes >> 20), (unsigned long long)(available >> 20),
+		       (unsigned long long)(b->nr_pages >> 8));
 	/* Without a max: Linux would spend memory on describing what it might get one day. */
 	dom0->max_pages = o->dom0_mem_max.given ? max(max_bytes / PAGE_SIZE, b->nr_pages) : b->nr_pages;
 	lay_out(b);

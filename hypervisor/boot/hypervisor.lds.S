@@ -6,6 +6,15 @@
  */
 #include "x86/layout.h"
 
+/* Used before dom0 runs and never again: the decoders above all, which are not marked function by function. */
+#define BOOT_ONLY *boot/inflate.o *boot/unxz.o *boot/unzstd.o *boot/checksum.o *boot/bzimage.o *boot/elf.o \
+	*boot/cmdline.o *boot/bootinfo.o *boot/memory.o *boot/dom0_pv.o *x86/e820.o *x86/acpi.o
+#define BOOT_ONLY_SECTIONS(...) \
+	*boot/inflate.o(__VA_ARGS__) *boot/unxz.o(__VA_ARGS__) *boot/unzstd.o(__VA_ARGS__) \
+	*boot/checksum.o(__VA_ARGS__) *boot/bzimage.o(__VA_ARGS__) *boot/elf.o(__VA_ARGS__) \
+	*boot/cmdline.o(__VA_ARGS__) *boot/bootinfo.o(__VA_ARGS__) *boot/memory.o(__VA_ARGS__) \
+	*boot/dom0_pv.o(__VA_ARGS__) *x86/e820.o(__VA_ARGS__) *x86/acpi.o(__VA_ARGS__)
+
 OUTPUT_FORMAT("elf64-x86-64")
 OUTPUT_ARCH(i386:x86-64)
 ENTRY(entry_phys)
@@ -28,13 +37,13 @@ SECTIONS
 		text_start = .;
 		. = ALIGN(4096);
 		KEEP(*(.text.entry))
-		*(.text .text.*)
+		*(EXCLUDE_FILE(BOOT_ONLY) .text EXCLUDE_FILE(BOOT_ONLY) .text.*)
 		. = ALIGN(4096);
 		text_end = .;
 	} :text
 	.rodata : AT(ADDR(.rodata) - HV_IMAGE_START) {
 		rodata_start = .;
-		*(.rodata .rodata.*)
+		*(EXCLUDE_FILE(BOOT_ONLY) .rodata EXCLUDE_FILE(BOOT_ONLY) .rodata.*)
 		. = ALIGN(8);
 		extable_start = .;
 		KEEP(*(.extable))
@@ -51,15 +60,17 @@ SECTIONS
 		init_start = .;
 		*(.boot.text)
 		*(.init.text .init.text.*)
+		BOOT_ONLY_SECTIONS(.text .text.*)
 		. = ALIGN(4096);
 		init_text_end = .;
 		*(.boot.data .init.rodata .init.data)
+		BOOT_ONLY_SECTIONS(.rodata .rodata.* .data .data.*)
 		. = ALIGN(4096);
 		init_end = .;
 	} :data
 	.data : AT(ADDR(.data) - HV_IMAGE_START) {
 		data_start = .;
-		*(.data .data.*)
+		*(EXCLUDE_FILE(BOOT_ONLY) .data EXCLUDE_FILE(BOOT_ONLY) .data.*)
 		. = ALIGN(4096);
 	} :data
 	/* Behind all code: its size changes nothing that it names. */

@@ -62,7 +62,7 @@ static void __init parse_options(void)
 	cmdline_parse(bootinfo.cmdline, &options, say);
 	machine_noreboot = options.noreboot;
 	if (bad)
-		hv_panic("%s", options.fatal);
+		hv_stop("%s", options.fatal);
 }
 
 /* dom0's view of the machine's memory (abi.md section 5). */
@@ -135,15 +135,16 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 
 	parse_options();
 	if (rc)
-		hv_panic("can't read what the loader passed: %s", error);
+		hv_stop("can't read what the loader passed: %s", error);
 	cpu_identify(&options);
 	if (acpi_parse(&acpi, bootinfo.rsdp, &(struct acpi_env){ map_low, say }))
-		hv_panic("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers");
+		hv_stop("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers");
 	if (!acpi.nr_ioapic)
-		hv_panic("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
+		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
 	report_memory();
+	policy_set_ram_end(e820_ram_end(&bootinfo.e820));
 	idt_init();
 	percpu_area_init(0, 0);
 	switch_to_cpu_stack(0, build_and_start);

@@ -36,7 +36,7 @@ void __init boot_memory_busy(u64 start, u64 end)
 		}
 	}
 	if (nr_busy == MAX_BUSY)
-		hv_panic("boot memory: more than %d ranges in use", MAX_BUSY);
+		hv_stop("boot memory: more than %d ranges in use", MAX_BUSY);
 	busy[nr_busy++] = (struct e820_range){ start, end };
 }
 
@@ -88,7 +88,7 @@ u64 __init boot_alloc(u64 bytes, u64 align)
 			end = hit->start;
 		}
 	}
-	hv_panic("not enough memory: no free %llu KiB for the hypervisor's own tables",
+	hv_stop("not enough memory: no free %llu KiB for the hypervisor's own tables",
 		 (unsigned long long)(bytes >> 10));
 }
 

@@ -237,7 +237,6 @@ HYPERCALL(hc_console_io)
 	u32 left = a2;
 	char buf[128];
 
-	(void)a4, (void)a5;
 	if (!d->is_privileged)
 		return -EPERM;
 	if (a1 == CONSOLEIO_read)

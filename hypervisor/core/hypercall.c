@@ -17,7 +17,6 @@
 
 static long hc_nosys(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	(void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
 	return -ENOSYS;
 }
 
@@ -31,7 +30,8 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[22] = hc_nosys,
 	[27 ... 28] = hc_nosys,
 	[31] = hc_nosys,
-	[34 ... 63] = hc_nosys,
+	[34 ... 47] = hc_nosys,
+	[49 ... 63] = hc_nosys,
 	[__HYPERVISOR_set_trap_table] = hc_set_trap_table,
 	[__HYPERVISOR_mmu_update] = hc_mmu_update,
 	[__HYPERVISOR_set_gdt] = hc_set_gdt,
@@ -57,6 +57,7 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[__HYPERVISOR_callback_op] = hc_callback_op,
 	[__HYPERVISOR_event_channel_op] = hc_event_channel_op,
 	[__HYPERVISOR_physdev_op] = hc_physdev_op,
+	[__HYPERVISOR_arch_0] = hc_mca,
 };
 
 /* The multicall entry being carried out on each CPU, while one is. */
@@ -106,7 +107,6 @@ HYPERCALL(hc_multicall)
 	struct multicall_entry e;
 	u32 cpu = this_cpu();
 
-	(void)a3, (void)a4, (void)a5;
 	if (unlikely(in_multicall[cpu]))
 		return -EINVAL;
 	for (; count; count--, gva += sizeof(e)) {
@@ -142,7 +142,6 @@ HYPERCALL(hc_event_channel_op)
 {
 	long rc = do_event_channel_op(current, a1, a2);
 
-	(void)a3, (void)a4, (void)a5;
 	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
 }
 
@@ -161,7 +160,6 @@ HYPERCALL(hc_grant_table_op)
 	u32 done;
 	long rc = do_grant_table_op(current, a1, a2, a3, &done);
 
-	(void)a4, (void)a5;
 	if (rc == -ERESTART)
 		return hypercall_continue(3, a1, a2 + (u64)done * grant_op_bytes(a1), a3 - done, 0);
 	return rc;
@@ -175,7 +173,6 @@ HYPERCALL(hc_vm_assist)
 			  1 << VMASST_TYPE_writable_pagetables | 1 << VMASST_TYPE_pae_extended_cr3 |
 			  1 << VMASST_TYPE_runstate_update_flag;
 
-	(void)a3, (void)a4, (void)a5;
 	if (a2 >= 64 || !(known >> a2 & 1))
 		return -EINVAL;
 	switch (a1) {

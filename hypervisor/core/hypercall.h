@@ -49,5 +49,6 @@ HYPERCALL(hc_sched_op);
 HYPERCALL(hc_callback_op);
 HYPERCALL(hc_event_channel_op);
 HYPERCALL(hc_physdev_op);
+HYPERCALL(hc_mca);
 
 #endif

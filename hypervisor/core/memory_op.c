@@ -283,12 +283,15 @@ out:
 
 /* --- Maps --------------------------------------------------------------------------------------------- */
 
-static long give_map(u64 arg, const struct e820_entry *e, u32 nr)
+/* `whole`: a part of the map is of no use, so too little room is an error. */
+static long give_map(u64 arg, const struct e820_entry *e, u32 nr, bool whole)
 {
 	struct xen_memory_map m;
 
 	if (copy_from_guest(&m, arg, sizeof(m)))
 		return -EFAULT;
+	if (whole && m.nr_entries < nr)
+		return -EINVAL;
 	m.nr_entries = min(m.nr_entries, nr);
 	if (copy_to_guest(m.buffer, e, m.nr_entries * sizeof(*e)) || copy_to_guest(arg, &m, sizeof(m)))
 		return -EFAULT;
@@ -335,7 +338,6 @@ HYPERCALL(hc_memory_op)
 	unsigned cmd = a1 & ((1 << CMD_BITS) - 1);
 	u64 start = a1 >> CMD_BITS;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (cmd) {
 	case XENMEM_increase_reservation:
 		return add_memory(cmd, a2, start, false);
@@ -352,9 +354,9 @@ HYPERCALL(hc_memory_op)
 	case XENMEM_maximum_gpfn:
 		return about_domain(cmd, a2);
 	case XENMEM_memory_map:
-		return d->e820 ? give_map(a2, d->e820, d->nr_e820) : -ENOSYS;
+		return d->e820 ? give_map(a2, d->e820, d->nr_e820, false) : -ENOSYS;
 	case XENMEM_machine_memory_map:
-		return access_machine(d) ? give_map(a2, machine_map.e, machine_map.nr) : -EPERM;
+		return access_machine(d) ? give_map(a2, machine_map.e, machine_map.nr, true) : -EPERM;
 	case XENMEM_machphys_mapping:
 		return machphys_mapping(a2);
 	default:

@@ -26,7 +26,7 @@ struct page_info {
 
 /* type: what the frame is used as, and by how many. */
 #define PGT_count_mask ((1ULL << 48) - 1)
-#define PGT_partial (1ULL << 58)
+#define PGT_readable (1ULL << 58) /* of no type yet, and a guest has mapped it for reading */
 #define PGT_pinned (1ULL << 59)
 #define PGT_validated (1ULL << 60)
 #define PGT_type_shift 61

@@ -70,6 +70,17 @@ void pirq_unbind(struct domain *d, u32 n)
 	spin_unlock(&d->pirqs.lock);
 }
 
+/* Interrupts of other domains come with PCI passthrough: the domain is looked for, no more. */
+static long other_domain(domid_t id)
+{
+	struct domain *d = get_domain(id);
+
+	if (!d)
+		return -ESRCH;
+	put_domain(d);
+	return -EPERM;
+}
+
 static long map_pirq(struct domain *d, u64 arg)
 {
 	struct physdev_map_pirq m;
@@ -79,7 +90,7 @@ static long map_pirq(struct domain *d, u64 arg)
 	if (copy_from_guest(&m, arg, sizeof(m)))
 		return -EFAULT;
 	if (m.domid != DOMID_SELF && m.domid != d->domain_id)
-		return -EPERM;
+		return other_domain(m.domid);
 	/* Messages (MSI) are on the roadmap; drivers fall back to lines. */
 	if (m.type != MAP_PIRQ_TYPE_GSI)
 		return m.type == MAP_PIRQ_TYPE_MSI || m.type == MAP_PIRQ_TYPE_MSI_SEG ||
@@ -90,7 +101,8 @@ static long map_pirq(struct domain *d, u64 arg)
 	if (!p)
 		return -EINVAL;
 	rc = irq_setup_gsi(m.index);
-	if (rc)
+	/* The hypervisor's own line has a number like any other; binding it is what is refused. */
+	if (rc && rc != -EBUSY)
 		return rc;
 	spin_lock(&d->pirqs.lock);
 	p->gsi = m.index;
@@ -109,7 +121,7 @@ static long unmap_pirq(struct domain *d, u64 arg)
 	if (copy_from_guest(&u, arg, sizeof(u)))
 		return -EFAULT;
 	if (u.domid != DOMID_SELF && u.domid != d->domain_id)
-		return -EPERM;
+		return other_domain(u.domid);
 	p = pirq_of(d, u.pirq);
 	if (!p)
 		return -EINVAL;
@@ -216,12 +228,19 @@ static long set_iobitmap(struct vcpu *v, u64 arg)
 	return 0;
 }
 
+/* News of PCI devices is taken and not yet needed: it matters once MSI and IOMMU are ours to program. */
+static long take_note(u64 arg, size_t bytes)
+{
+	u8 news[64];
+
+	return copy_from_guest(news, arg, bytes) ? -EFAULT : 0;
+}
+
 HYPERCALL(hc_physdev_op)
 {
 	struct vcpu *v = current;
 	struct domain *d = v->domain;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (a1) {
 	case PHYSDEVOP_set_iopl:
 		return set_iopl(v, a2);
@@ -246,10 +265,11 @@ HYPERCALL(hc_physdev_op)
 	case PHYSDEVOP_alloc_irq_vector:
 		return alloc_vector(d, a2);
 	case PHYSDEVOP_pci_mmcfg_reserved:
+		return take_note(a2, sizeof(struct physdev_pci_mmcfg_reserved));
 	case PHYSDEVOP_pci_device_add:
+		return take_note(a2, offsetof(struct physdev_pci_device_add, optarr));
 	case PHYSDEVOP_pci_device_remove:
-		/* News of devices, which matter once MSI and IOMMU are ours to program. */
-		return 0;
+		return take_note(a2, sizeof(struct physdev_pci_device));
 	default:
 		return -ENOSYS;
 	}

@@ -64,7 +64,6 @@ HYPERCALL(hc_platform_op)
 	struct xen_platform_op op;
 	long rc;
 
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (!access_machine(current->domain))
 		return -EPERM;
 	if (copy_from_guest(&op, a1, sizeof(op)))

@@ -415,7 +415,6 @@ HYPERCALL(hc_sched_op)
 	struct vcpu *v = current;
 	u32 reason;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (a1) {
 	case SCHEDOP_yield:
 		set_work(this_cpu(), WORK_SCHEDULE);

@@ -81,6 +81,9 @@ void domain_crash(struct domain *d, const char *fmt, ...) __attribute__((format(
 /* A bug of ours: registers, back trace, current vcpu; then the machine stops. */
 void __noreturn hv_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Something outside is wrong (options, loader, machine): one sentence, then the machine stops. */
+void __noreturn hv_stop(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #define BUG_ON(cond)                                                              \
 	do {                                                                      \
 		if (unlikely(cond))                                               \

@@ -124,7 +124,6 @@ HYPERCALL(hc_set_timer_op)
 {
 	struct vcpu *v = current;
 
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (!a1)
 		timer_stop(&v->singleshot);
 	else

@@ -125,7 +125,6 @@ HYPERCALL(hc_vcpu_op)
 	struct vcpu_runstate_info rs;
 	struct vcpu_set_periodic_timer per;
 
-	(void)a4, (void)a5;
 	if (a2 >= MAX_VCPUS || !v)
 		return -ENOENT;
 	switch (a1) {

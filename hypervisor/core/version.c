@@ -53,7 +53,6 @@ HYPERCALL(hc_xen_version)
 	struct xen_feature_info fi;
 	u64 va = HV_VIRT_START;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (a1) {
 	case XENVER_version:
 		return ABI_MAJOR << 16 | ABI_MINOR;

@@ -19,6 +19,7 @@
 #include "x86/layout.h"
 
 #define FLAG_IF 0x200ULL
+#define FLAG_DF 0x400ULL
 #define FLAG_IOPL 0x3000ULL
 /* Cleared on the way into a handler, as the CPU clears them: TF NT RF VM AC. */
 #define FLAGS_CLEARED 0x74100ULL
@@ -26,7 +27,8 @@
 /* Vectors with an error code: #DF #TS #NP #SS #GP #PF #AC #CP. */
 #define HAS_ERROR_CODE 0x227d00u
 
-static void bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool masks, bool has_error, u32 error)
+/* False: the guest's stack would not take the frame, and it ended. */
+static bool bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool masks, bool has_error, u32 error)
 {
 	bool kernel = v->pv.kernel_mode;
 	u8 mask = READ_ONCE(v->vcpu_info->evtchn_upcall_mask);
@@ -54,7 +56,7 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool
 	if (unlikely(copy_to_guest(sp, frame, (char *)f - (char *)frame))) {
 		domain_crash(v->domain, "vcpu %u: its kernel stack at %#llx can't take a frame (handler %#llx)",
 			     v->vcpu_id, (unsigned long long)sp, (unsigned long long)handler);
-		return;
+		return false;
 	}
 	regs->rip = handler;
 	regs->rsp = sp;
@@ -64,6 +66,14 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool
 	regs->entry_vector = ENTRY_SYSCALL;
 	if (masks)
 		WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, 1);
+	return true;
+}
+
+/* A kernel relies on SYSCALL having cleared DF; the flags here are still the user's. */
+static void bounce_syscall(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_callback *c)
+{
+	bounce(v, regs, c->rip, c->masks, false, 0);
+	regs->rflags &= ~FLAG_DF;
 }
 
 void pv_inject(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector, u32 error)
@@ -125,7 +135,7 @@ void pv_user_syscall(struct vcpu *v, struct cpu_user_regs *regs)
 		pv_inject(v, regs, 6, 0);
 		return;
 	}
-	bounce(v, regs, v->pv.syscall.rip, v->pv.syscall.masks, false, 0);
+	bounce_syscall(v, regs, &v->pv.syscall);
 }
 
 void pv_user_syscall32(struct vcpu *v, struct cpu_user_regs *regs)
@@ -135,7 +145,7 @@ void pv_user_syscall32(struct vcpu *v, struct cpu_user_regs *regs)
 		pv_inject(v, regs, 6, 0);
 		return;
 	}
-	bounce(v, regs, v->pv.syscall32.rip, v->pv.syscall32.masks, false, 0);
+	bounce_syscall(v, regs, &v->pv.syscall32);
 }
 
 void pv_sysenter(struct vcpu *v, struct cpu_user_regs *regs)
@@ -144,7 +154,7 @@ void pv_sysenter(struct vcpu *v, struct cpu_user_regs *regs)
 		pv_inject(v, regs, 13, 0);
 		return;
 	}
-	bounce(v, regs, v->pv.sysenter.rip, v->pv.sysenter.masks, false, 0);
+	bounce_syscall(v, regs, &v->pv.sysenter);
 }
 
 /*
@@ -162,8 +172,7 @@ void pv_failsafe(struct vcpu *v, struct cpu_user_regs *regs)
 			     (unsigned long long)regs->rsp);
 		return;
 	}
-	bounce(v, regs, v->pv.failsafe.rip, v->pv.failsafe.masks, false, 0);
-	if (v->domain->is_shut_down)
+	if (!bounce(v, regs, v->pv.failsafe.rip, v->pv.failsafe.masks, false, 0))
 		return;
 	/* rcx and r11 move down, the four selectors go between them and rip. */
 	regs->rsp -= sizeof(frame);

@@ -24,7 +24,6 @@ HYPERCALL(hc_set_trap_table)
 	struct vcpu *v = current;
 	struct trap_info t;
 
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (!a1) {
 		memset(v->pv.traps, 0, sizeof(v->pv.traps));
 		return 0;
@@ -77,7 +76,6 @@ HYPERCALL(hc_callback_op)
 	struct callback_register reg;
 	struct callback_unregister unreg;
 
-	(void)a3, (void)a4, (void)a5;
 	switch (a1) {
 	case CALLBACKOP_register:
 		if (copy_from_guest(&reg, a2, sizeof(reg)))
@@ -113,7 +111,6 @@ HYPERCALL(hc_iret)
 	struct cpu_user_regs *regs = guest_regs();
 	struct iret_context f;
 
-	(void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
 	if (unlikely(copy_from_guest(&f, regs->rsp, sizeof(f)))) {
 		domain_crash(v->domain, "vcpu %u: iret with an unreadable frame at %#llx", v->vcpu_id,
 			     (unsigned long long)regs->rsp);

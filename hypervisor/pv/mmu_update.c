@@ -115,7 +115,6 @@ HYPERCALL(hc_mmu_update)
 	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0;
 	int rc;
 
-	(void)a5;
 	if (pt_job_resume(v))
 		return hypercall_continue(0, 0, 0, 0, 0);
 	rc = find_domains(a4, &pt_owner, &pg_owner);
@@ -214,7 +213,6 @@ HYPERCALL(hc_update_va_mapping)
 	u64 *pl1e;
 	int rc;
 
-	(void)a4, (void)a5;
 	pl1e = guest_l1_entry(v, a1, &table);
 	if (unlikely(!pl1e))
 		return -EINVAL;
@@ -346,7 +344,6 @@ HYPERCALL(hc_mmuext_op)
 	u64 gva = a1, count = (u32)a2, done = 0;
 	int rc;
 
-	(void)a5;
 	if (pt_job_resume(v))
 		return hypercall_continue(0, 0, 0, 0, 0);
 	rc = find_domains(a4 & 0xffff, &pt_owner, &d);

@@ -38,7 +38,8 @@
  *
  * TLBs: an old translation must not outlive the type it was made under. The
  * domain's TLBs are flushed when a frame changes from writable to something
- * that must not be written, and from a table to anything else.
+ * that must not be written, from a table to anything else, and when one that
+ * was ever mapped is freed: its next owner's data is nobody else's to read.
  */
 #include "pv/page_type.h"
 #include "core/domain.h"
@@ -86,7 +87,7 @@ static void free_owned_page(mfn_t mfn, domid_t owner)
 	struct page_info *pg = mfn_to_page(mfn);
 
 	ASSERT(!COUNT_OF(pg->type));
-	if (TYPE_OF(pg->type) != PGT_none)
+	if (TYPE_OF(pg->type) != PGT_none || (pg->type & PGT_readable))
 		flush_tlb_domain(d);
 	m2p_set(mfn, ~0ULL);
 	__atomic_fetch_sub(&d->tot_pages, 1, __ATOMIC_SEQ_CST);
@@ -251,6 +252,25 @@ static int l1_get_io(u64 *pte, struct domain *pt_owner, struct domain *pg_owner,
 	return 0;
 }
 
+/*
+ * A reference for a read-only mapping. A frame that has a type is flushed from
+ * TLBs when it is freed; one that has none yet is marked, so that it is too.
+ */
+static bool get_page_readable(mfn_t mfn, struct domain *d)
+{
+	struct page_info *pg;
+	u64 x;
+
+	if (!get_page(mfn, d))
+		return false;
+	pg = mfn_to_page(mfn);
+	x = READ_ONCE(pg->type);
+	/* A type it gets in between does no harm: it is not none any more, and the mark goes when it changes. */
+	if (unlikely(TYPE_OF(x) == PGT_none && !(x & PGT_readable)))
+		__atomic_fetch_or(&pg->type, PGT_readable, __ATOMIC_SEQ_CST);
+	return true;
+}
+
 int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
 	mfn_t mfn = MFN((*pte & PTE_MFN_MASK) >> PAGE_SHIFT);
@@ -269,7 +289,7 @@ int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
 		return l1_get_io(pte, pt_owner, pg_owner, mfn);
 	if (*pte & PTE_RW)
 		return likely(get_page_writable(mfn, pg_owner)) ? 0 : -EINVAL;
-	return likely(get_page(mfn, pg_owner)) ? 0 : -EINVAL;
+	return likely(get_page_readable(mfn, pg_owner)) ? 0 : -EINVAL;
 }
 
 void l1_entry_put(u64 pte)
@@ -344,7 +364,8 @@ static void demote_l1(mfn_t mfn)
 	u64 *l1 = map_frame(mfn);
 
 	for (unsigned i = 0; i < 512; i++)
-		l1_entry_put(l1[i]);
+		if (l1[i] & PTE_P)
+			l1_entry_put(l1[i]);
 	unmap_frame(l1);
 }
 
@@ -427,22 +448,25 @@ static mfn_t entry_mfn(u64 e)
 	return MFN((e & PTE_MFN_MASK) >> PAGE_SHIFT);
 }
 
-/* One step of a promotion: the entry `next` of the top frame. */
+/* One step of a promotion: the next present entry of the top frame, if there is one. */
 static int promote_step(struct pt_job *job, struct domain *d, unsigned level)
 {
 	unsigned top = job->depth - 1, i = job->frame[top].next;
-	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = table[i];
+	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = 0;
 	int rc = 0;
 
-	if (guest_slot(level, i) && (e & PTE_P)) {
+	/* Most entries of most tables are empty; they are passed over at a few instructions each. */
+	while (i < 512 && !(table[i] & PTE_P))
+		i++;
+	if (i < 512 && guest_slot(level, i)) {
+		e = table[i];
 		rc = table_entry_ok(e) ? table_get(job, entry_mfn(e), d, level - 1) : -EINVAL;
 		if (rc >= 0)
 			table[i] = e | PTE_U;
 	}
 	unmap_frame(table);
 	/* With a child pushed, the entry counts already: the child's frame holds it until it is done. */
-	if (rc >= 0)
-		job->frame[top].next++;
+	job->frame[top].next = rc >= 0 ? min(i + 1, 512u) : i;
 	return rc;
 }
 
@@ -475,11 +499,14 @@ static void undo_done(struct pt_job *job)
 
 static void undo_step(struct pt_job *job, unsigned level)
 {
-	unsigned top = job->depth - 1, i = --job->frame[top].next;
-	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = table[i];
+	unsigned top = job->depth - 1, i = job->frame[top].next;
+	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = 0;
 
+	while (i && !((e = table[i - 1]) & PTE_P))
+		i--;
 	unmap_frame(table);
-	if (guest_slot(level, i) && (e & PTE_P))
+	job->frame[top].next = i ? i - 1 : 0;
+	if (i && guest_slot(level, i - 1))
 		table_put(job, entry_mfn(e));
 }
 
@@ -488,9 +515,14 @@ static int job_run(struct pt_job *job, struct domain *d)
 {
 	unsigned steps = 0;
 
-	while (job->depth) {
-		unsigned top = job->depth - 1, level = level_of(job->frame[top].mfn);
+	while (job->depth || job->nr_later) {
+		unsigned top = job->depth - 1, level;
 
+		if (!job->depth) {
+			table_put(job, MFN(job->later[--job->nr_later]));
+			continue;
+		}
+		level = level_of(job->frame[top].mfn);
 		if (job->frame[top].undo) {
 			if (job->frame[top].next)
 				undo_step(job, level);
@@ -519,10 +551,19 @@ int get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
 	struct pt_job *job = &v->pv.job;
 	int rc;
 
-	ASSERT(!job->depth);
-	if (job->root_valid && job->root == mfn.m && job->root_rc) {
-		job->root_valid = false;
-		return job->root_rc;
+	/* Something was put in this very call and is not yet taken apart: that comes first. */
+	if (unlikely(job->depth))
+		return -ERESTART;
+	if (unlikely(job->root_state == ROOT_DONE)) {
+		if (job->root != mfn.m) {
+			/* The guest changed its request before it was repeated. */
+			pt_job_settle(v);
+			if (job->depth)
+				return -ERESTART;
+		} else if (job->root_rc) {
+			job->root_state = ROOT_NONE;
+			return job->root_rc;
+		}
 	}
 	rc = table_get(job, mfn, d, level);
 	if (rc <= 0)
@@ -531,7 +572,7 @@ int get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
 	rc = job_run(job, d);
 	if (rc == -ERESTART) {
 		job->root = mfn.m;
-		job->root_valid = true;
+		job->root_state = ROOT_RUNS;
 		return rc;
 	}
 	return job->rc;
@@ -541,7 +582,12 @@ void put_page_table(struct vcpu *v, mfn_t mfn)
 {
 	struct pt_job *job = &v->pv.job;
 
-	ASSERT(!job->depth);
+	if (unlikely(job->depth)) {
+		/* An operation puts one table, and lets go of the one it changed: nothing starts while a job is there. */
+		BUG_ON(job->nr_later == ARRAY_SIZE(job->later));
+		job->later[job->nr_later++] = mfn.m;
+		return;
+	}
 	table_put(job, mfn);
 	if (job->depth)
 		job_run(job, v->domain);
@@ -552,14 +598,14 @@ int pt_job_resume(struct vcpu *v)
 	struct pt_job *job = &v->pv.job;
 	struct domain *d;
 
-	if (likely(!job->depth && !job->root_valid))
+	if (likely(!job->depth))
 		return 0;
-	if (job->depth) {
-		d = domain_of_owner(page_owner(mfn_to_page(MFN(job->frame[0].mfn))));
-		if (job_run(job, d))
-			return -ERESTART;
-		if (job->root_valid)
-			job->root_rc = job->rc;
+	d = domain_of_owner(page_owner(mfn_to_page(MFN(job->frame[0].mfn))));
+	if (job_run(job, d))
+		return -ERESTART;
+	if (job->root_state == ROOT_RUNS) {
+		job->root_state = ROOT_DONE;
+		job->root_rc = job->rc;
 	}
 	return 0;
 }
@@ -569,9 +615,9 @@ void pt_job_settle(struct vcpu *v)
 {
 	struct pt_job *job = &v->pv.job;
 
-	if (likely(!job->root_valid) || job->depth)
+	if (likely(job->root_state != ROOT_DONE) || job->depth)
 		return;
-	job->root_valid = false;
+	job->root_state = ROOT_NONE;
 	if (!job->root_rc)
 		put_page_table(v, MFN(job->root));
 }
@@ -580,16 +626,14 @@ int pt_job_abort(struct vcpu *v)
 {
 	struct pt_job *job = &v->pv.job;
 
-	for (unsigned i = 0; i < job->depth; i++) {
-		if (job->frame[i].undo)
-			continue;
-		/* The entry that leads to the next frame is undone with that frame. */
-		job->frame[i].undo = i + 1 == job->depth;
-	}
-	if (job->depth && job_run(job, v->domain))
+	/* The entry that leads to the next frame is undone with that frame. */
+	if (job->depth)
+		job->frame[job->depth - 1].undo = true;
+	if (job->root_state == ROOT_RUNS)
+		job->root_state = ROOT_NONE;
+	if (job_run(job, v->domain))
 		return -ERESTART;
-	if (job->root_valid && !job->rc)
-		pt_job_settle(v);
+	pt_job_settle(v);
 	return job->depth ? -ERESTART : 0;
 }
 
@@ -598,33 +642,22 @@ unsigned hold_page_table(mfn_t mfn, struct domain *d)
 	struct page_info *pg;
 	u64 x;
 
-	if (unlikely(!mfn_valid(mfn)))
+	/* A reference of our own: whoever else holds the table may let it go, and free it, at any time. */
+	if (unlikely(!get_page(mfn, d)))
 		return 0;
 	pg = mfn_to_page(mfn);
 	x = READ_ONCE(pg->type);
-	/* A validated table with a count has a reference (invariant 5): no need to take another to look at it. */
 	do {
-		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > PGT_l4)
+		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > PGT_l4) {
+			put_page(mfn);
 			return 0;
+		}
 	} while (unlikely(!cmpxchg64(&pg->type, &x, x + 1)));
-	if (unlikely(page_owner(pg) != d->domain_id)) {
-		/* Whoever owned it keeps its own count, so ours is not the last. */
-		__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
-		return 0;
-	}
 	return TYPE_OF(x) >> PGT_type_shift;
 }
 
 void release_page_table(struct vcpu *v, mfn_t mfn)
 {
-	struct page_info *pg = mfn_to_page(mfn);
-	u64 x = READ_ONCE(pg->type);
-
-	while (COUNT_OF(x) > 1)
-		if (likely(cmpxchg64(&pg->type, &x, x - 1)))
-			return;
-	/* Ours became the last: the frame is taken apart, under a reference of our own. */
-	__atomic_fetch_add(&pg->count, 1, __ATOMIC_SEQ_CST);
 	put_page_table(v, mfn);
 }
 
@@ -637,6 +670,8 @@ int mod_table_entry(struct vcpu *v, u64 *entry, mfn_t table, u64 new, bool prese
 
 	if (!guest_slot(level, i))
 		return -EINVAL;
+	if (unlikely(v->pv.job.depth))
+		return -ERESTART;
 	if (new & PTE_P) {
 		if (!table_entry_ok(new))
 			return -EINVAL;
@@ -678,6 +713,8 @@ int unpin_page_table(struct vcpu *v, mfn_t mfn, struct domain *d)
 	struct page_info *pg;
 	bool pinned;
 
+	if (unlikely(v->pv.job.depth))
+		return -ERESTART;
 	if (!get_page(mfn, d))
 		return -EINVAL;
 	pg = mfn_to_page(mfn);

@@ -30,15 +30,17 @@ static inline bool mfn_valid(mfn_t m)
  */
 struct pt_job {
 	u8 depth;
+	u8 nr_later;     /* not 0 only while depth is not 0 */
+	enum { ROOT_NONE, ROOT_RUNS, ROOT_DONE } root_state;
 	int rc;          /* why a promotion is being undone; 0 for none */
 	struct {
 		u64 mfn;
 		u16 next;    /* entries 0..next-1 hold their references */
 		bool undo;
 	} frame[3];
+	u64 later[3];    /* tables to be put once the frames above are done */
 	u64 root;        /* frame of the last promotion that was interrupted */
-	int root_rc;     /* its outcome, once finished */
-	bool root_valid; /* root and root_rc mean something; on success one type count is held */
+	int root_rc;     /* its outcome, once done: 0 with a type count and a reference held, or the error */
 };
 
 /* --- References ------------------------------------------------------------ */
@@ -70,8 +72,9 @@ void pt_job_settle(struct vcpu *v);
 int pt_job_abort(struct vcpu *v);
 
 /*
- * Holds a validated table frame in its type while one entry is changed.
- * Returns its level 1..4, or 0 where the frame is no table of `d` now.
+ * Holds a validated table frame in its type, and a reference on it, while one
+ * entry is changed. Returns its level 1..4, or 0 where the frame is no table of
+ * `d` now.
  */
 unsigned hold_page_table(mfn_t mfn, struct domain *d);
 void release_page_table(struct vcpu *v, mfn_t mfn);

@@ -213,9 +213,6 @@ static bool canonical(u64 va) { return (s64)(va << 16) >> 16 == (s64)va; }
 
 HYPERCALL(hc_set_segment_base)
 {
-	struct vcpu *v = current;
-
-	(void)v, (void)a3, (void)a4, (void)a5;
 	switch (a1) {
 	case SEGBASE_FS:
 		if (!canonical(a2))
@@ -248,7 +245,6 @@ HYPERCALL(hc_stack_switch)
 {
 	struct vcpu *v = current;
 
-	(void)a3, (void)a4, (void)a5;
 	v->pv.kernel_ss = a1 | 3;
 	v->pv.kernel_sp = a2;
 	return 0;
@@ -289,7 +285,6 @@ HYPERCALL(hc_set_gdt)
 	u64 frames[GDT_GUEST_FRAMES];
 	u32 nr = ((u32)a2 + 511) / 512;
 
-	(void)a3, (void)a4, (void)a5;
 	if ((u32)a2 > FIRST_RESERVED_GDT_ENTRY)
 		return -EINVAL;
 	if (copy_from_guest(frames, a1, nr * 8))
@@ -303,7 +298,6 @@ HYPERCALL(hc_update_descriptor)
 	mfn_t mfn = MFN(a1 >> PAGE_SHIFT);
 	u64 desc = a2, *page;
 
-	(void)a3, (void)a4, (void)a5;
 	if ((a1 & 7) || !descriptor_fix(&desc))
 		return -EINVAL;
 	if (get_page_seg_desc(mfn, d)) {
@@ -385,6 +379,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 		value = (value & 0xe00f) | 0xffff0ff0;
 		break;
 	case 7:
+		if (value >> 32)
+			return -EINVAL;
 		/* GD would trap the hypervisor's own accesses; a length of 8 or I/O breakpoints stay possible. */
 		if (value & (1 << 13))
 			return -EPERM;
@@ -404,7 +400,6 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 
 HYPERCALL(hc_set_debugreg)
 {
-	(void)a3, (void)a4, (void)a5;
 	if (a1 == 4 || a1 == 5)
 		a1 += 2;
 	return a1 < 8 ? pv_set_debugreg(current, a1, a2) : -EINVAL;
@@ -412,7 +407,6 @@ HYPERCALL(hc_set_debugreg)
 
 HYPERCALL(hc_get_debugreg)
 {
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	if (a1 == 4 || a1 == 5)
 		a1 += 2;
 	return a1 < 8 ? (long)current->pv.dr[a1] : -EINVAL;
@@ -422,7 +416,6 @@ HYPERCALL(hc_fpu_taskswitch)
 {
 	struct vcpu *v = current;
 
-	(void)a2, (void)a3, (void)a4, (void)a5;
 	v->pv.cr0_ts = a1 ? CR0_TS : 0;
 	fpu_set_ts(v->pv.cr0_ts);
 	return 0;

@@ -53,7 +53,7 @@ static void __init find_reference(const struct acpi_info *acpi)
 	}
 	pm_port = acpi->pm_timer.space == ACPI_SPACE_IO ? acpi->pm_timer.address : 0;
 	if (!pm_port)
-		hv_panic("no HPET and no ACPI PM timer: nothing to measure the TSC with");
+		hv_stop("no HPET and no ACPI PM timer: nothing to measure the TSC with");
 	ref_mask = acpi->pm_timer_32bit ? 0xffffffff : 0xffffff;
 	ref_hz = PM_TIMER_HZ;
 }

@@ -61,7 +61,7 @@ void __init cpu_identify(const struct hv_options *o)
 		caps = rdmsr(MSR_ARCH_CAPABILITIES);
 	host_protection = policy_protection(&host_cpu, caps);
 	if (!host_has(X86_FEATURE_NX))
-		hv_panic("this CPU has no NX (execute disable), which is needed; it may be off in the firmware");
+		hv_stop("this CPU has no NX (execute disable), which is needed; it may be off in the firmware");
 
 	cpu_features.smep = o->smep && host_has(X86_FEATURE_SMEP);
 	cpu_features.smap = o->smap && host_has(X86_FEATURE_SMAP);

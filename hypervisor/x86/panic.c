@@ -181,6 +181,19 @@ void hv_panic(const char *fmt, ...)
 	stop();
 }
 
+void hv_stop(const char *fmt, ...)
+{
+	char text[320];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf_hv(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	enter_panic();
+	hv_log(LOG_ERR, "Xenolith stops: %s\n", text);
+	stop();
+}
+
 /* --- The machine's end ------------------------------------------------------------------- */
 
 void __init machine_reset_init(const struct acpi_info *acpi)

@@ -39,7 +39,7 @@ static inline bool host_has(u32 feature)
 /* What a guest's answers depend on beside the CPU. */
 struct policy_guest {
 	bool privileged;    /* dom0 */
-	bool osxsave;       /* CR4.OSXSAVE of the vcpu: leaf 1 shows it even before, see policy.c */
+
 	u64 xcr0;           /* of the vcpu */
 };
 

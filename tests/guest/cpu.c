@@ -114,7 +114,8 @@ static void global_descriptors(void)
 	tap_long(hypercall2(__HYPERVISOR_set_gdt, frames, 16), 0, "a table of global descriptors can be set");
 	tap_long((long)run_kernel(load_fs, &(struct regs){ .rdi = GDT_FIRST * 8 | 3 }).regs.rax, 0x4444,
 		 "its data descriptor has the base that it says");
-	check_fault(false, load_fs, (GDT_FIRST + 1) * 8 | 3, NP, (GDT_FIRST + 1) * 8, "a descriptor that is not present");
+	check_fault(false, load_fs, (GDT_FIRST + 1) * 8 | 3, NP, (GDT_FIRST + 1) * 8,
+		    "a descriptor that is not present");
 	check_fault(false, load_fs, 0xe008, GP, 0xe008, "the hypervisor's code descriptor as data");
 	check_fault(false, load_fs, 100 * 8 | 3, GP, 100 * 8, "an empty descriptor");
 	check_fault(true, load_fs, 100 * 8 | 3, GP, 100 * 8, "an empty descriptor");
@@ -145,7 +146,8 @@ static void local_descriptors(void)
 	tap_long((long)run_kernel(load_fs, &(struct regs){ .rdi = 7 }).regs.rax, 0x2222, "its first descriptor works");
 	tap_long((long)run_kernel(load_fs, &(struct regs){ .rdi = 511 * 8 | 7 }).regs.rax, 0x3333, "and its last");
 	check_fault(false, load_fs, 512 * 8 | 7, GP, 512 * 8 | 4, "a selector beyond the local table");
-	tap_ok(map_pte(ldt, mfn_pte(virt_to_mfn(ldt), PTE_RWDATA)) < 0, "a local table in use can't be mapped writable");
+	tap_ok(map_pte(ldt, mfn_pte(virt_to_mfn(ldt), PTE_RWDATA)) < 0,
+	       "a local table in use can't be mapped writable");
 	tap_long(set_ldt(0, 0), 0, "the local table can be given up");
 	tap_long(map_pte(ldt, mfn_pte(virt_to_mfn(ldt), PTE_RWDATA)), 0, "and be mapped writable then");
 	check_fault(false, load_fs, 7, GP, 4, "a local selector after that");

@@ -103,7 +103,8 @@ static void refusals(void)
 	tap_long(unmap(BASE, handle), GNTST_okay, "and is unmapped");
 	grant_end_access(10);
 	grant_access(10, 0x1234, virt_to_mfn(page), false);
-	tap_long(map(10, GNTMAP_host_map, BASE, &handle), GNTST_general_error, "a grant to another domain can't be mapped");
+	tap_long(map(10, GNTMAP_host_map, BASE, &handle), GNTST_general_error,
+		 "a grant to another domain can't be mapped");
 	grant_end_access(10);
 	tap_long(map(0x7fffffff, GNTMAP_host_map, BASE, &handle), GNTST_bad_gntref,
 		 "a reference beyond the table can't be mapped");
@@ -116,7 +117,8 @@ static void refusals(void)
 	tap_long(grant_flags(10), GTF_permit_access, "after which the entry shows no use");
 	grant_end_access(10);
 	grant_access(10, self, l4, false);
-	tap_ok(map(10, GNTMAP_host_map, BASE, &handle) != GNTST_okay, "a page table can't be mapped writable by a grant");
+	tap_ok(map(10, GNTMAP_host_map, BASE, &handle) != GNTST_okay,
+	       "a page table can't be mapped writable by a grant");
 	tap_long(grant_flags(10), GTF_permit_access, "after which the entry shows no use");
 	grant_end_access(10);
 	tap_ok(unmap(BASE, 0x7fffffff) == GNTST_bad_handle, "a handle that can't be is refused");
@@ -165,7 +167,8 @@ static void sizes(void)
 	struct gnttab_query_size query = { .dom = DOMID_SELF };
 	struct gnttab_get_version version = { .dom = DOMID_SELF };
 
-	tap_long(hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, &query, 1), 0, "the size can be asked for");
+	tap_long(hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, &query, 1), 0,
+		 "the size can be asked for");
 	tap_ok(query.status == GNTST_okay && query.nr_frames >= 1 && query.max_nr_frames >= query.nr_frames,
 	       "the table has frames, and no more than its limit");
 	if (!hypercall3(__HYPERVISOR_grant_table_op, GNTTABOP_get_version, &version, 1))

@@ -126,7 +126,8 @@ static void exchange(void)
 	if (result)
 		panic("the pages are gone");
 	tap_long(reservation(), before, "the reservation is as before");
-	tap_ok((out[0] & (EXCHANGED - 1)) == 0 && out[0] + EXCHANGED <= 1UL << 20, "the extent is aligned, and below 4 GiB");
+	tap_ok((out[0] & (EXCHANGED - 1)) == 0 && out[0] + EXCHANGED <= 1UL << 20,
+	       "the extent is aligned, and below 4 GiB");
 	for (unsigned int i = 0; i < EXCHANGED; i++) {
 		wrong += m2p[out[0] + i] != pfns[i];
 		p2m[pfns[i]] = out[0] + i;
@@ -169,7 +170,8 @@ SNIPPET(store, "mov %rax, (%rdi)");
 
 static void isolation(void)
 {
-	static const uint64_t places[] = { 0xffff810000000000, 0xffff820000000000, 0xffff82c000000000, 0xffff82d040000000,
+	static const uint64_t places[] = { 0xffff810000000000, 0xffff820000000000, 0xffff82c000000000,
+					  0xffff82d040000000,
 					   0xffff830000000000, 0xffff87ffffffff00 };
 	struct outcome o;
 
@@ -195,7 +197,8 @@ static void versions(void)
 	tap_long(hypercall2(__HYPERVISOR_xen_version, XENVER_pagesize, 0), PAGE_SIZE, "a page has 4096 bytes");
 	hypercall2(__HYPERVISOR_xen_version, XENVER_get_features, &features);
 	tap_ok((features.submap >> XENFEAT_mmu_pt_update_preserve_ad & 1) &&
-	       (features.submap >> XENFEAT_gnttab_map_avail_bits & 1), "the features without which Linux stops are there");
+	       (features.submap >> XENFEAT_gnttab_map_avail_bits & 1),
+		"the features without which Linux stops are there");
 	tap_ok(!(features.submap & (1 << XENFEAT_writable_page_tables | 1 << XENFEAT_auto_translated_physmap |
 				    1 << XENFEAT_supervisor_mode_kernel)), "and those that PV has not are not");
 	tap_ok((features.submap >> XENFEAT_dom0 & 1) == is_dom0(), "the feature dom0 tells the truth");

@@ -321,7 +321,8 @@ static void software_interrupts(void)
  */
 #define FILL(n, reg)	"mov $" #n ", %" #reg "\n"
 #define LOOK(n, reg)	"cmp $" #n ", %" #reg "\n je 1f\n incl changed(%rip)\n1:\n"
-#define KEPT(do)	do(0x101, rbx) do(0x102, rbp) do(0x103, r12) do(0x104, r13) do(0x105, r14) do(0x106, r15) do(0x107, r9)
+#define KEPT(do)	do(0x101, rbx) do(0x102, rbp) do(0x103, r12) do(0x104, r13) do(0x105, r14) do(0x106, r15) \
+			do(0x107, r9)
 #define OTHERS(do)	do(0x108, rcx) do(0x109, rdx) do(0x10a, rsi) do(0x10b, rdi) do(0x10c, r8) do(0x10d, r10) \
 			do(0x10e, r11) do(0x10f, rax)
 #define SAVE		"push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
@@ -371,7 +372,8 @@ static void system_calls(void)
 	user_set_syscall(answer);
 	o = run_user(system_call, NULL);
 	user_set_syscall(NULL);
-	tap_ok(called.rax == 5 && called.rdi == 6, "a system call of guest user reaches the callback with its registers");
+	tap_ok(called.rax == 5 && called.rdi == 6,
+	       "a system call of guest user reaches the callback with its registers");
 	tap_ok(called.cs == FLAT_USER_CS && called.ss == FLAT_USER_SS, "and the flat selectors in its frame");
 	tap_ok(called.rip == (uint64_t)(uintptr_t)system_call + 12, "its rip is behind the instruction");
 	tap_ok(o.vector == NO_FAULT && o.regs.rbx == 0x1234, "and the answer goes back");

@@ -46,7 +46,7 @@ $(INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initram
 run: $(MACHINE_FILES)
 	@scripts/run-qemu --hv $(HV) $(RUN)
 
-test: $(MACHINE_FILES) $(HOST_TESTS) guests
+test: $(MACHINE_FILES) $(HOST_TESTS) guests check-seam
 	@HV=$(HV) scripts/run-tests $(TESTS)
 
 test-all: export FULL = 1
