@@ -510,15 +510,24 @@ static void undo_step(struct pt_job *job, unsigned level)
 		table_put(job, entry_mfn(e));
 }
 
+unsigned pt_job_steps = 16;
+
 /* Works until the job is empty (0) or must stop (-ERESTART). job->rc: a promotion failed. */
 static int job_run(struct pt_job *job, struct domain *d)
 {
 	unsigned steps = 0;
 
-	while (job->depth || job->nr_later) {
+	for (;;) {
 		unsigned top = job->depth - 1, level;
 
 		if (!job->depth) {
+			/* What was asked for is done, before what was put in the meantime. */
+			if (job->root_state == ROOT_RUNS) {
+				job->root_state = ROOT_DONE;
+				job->root_rc = job->rc;
+			}
+			if (!job->nr_later)
+				return 0;
 			table_put(job, MFN(job->later[--job->nr_later]));
 			continue;
 		}
@@ -540,10 +549,9 @@ static int job_run(struct pt_job *job, struct domain *d)
 				job->frame[top].undo = true;
 			}
 		}
-		if (!(++steps & 15) && job->depth && preempt_check())
+		if (++steps % pt_job_steps == 0 && job->depth && preempt_check())
 			return -ERESTART;
 	}
-	return 0;
 }
 
 int get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
@@ -601,13 +609,7 @@ int pt_job_resume(struct vcpu *v)
 	if (likely(!job->depth))
 		return 0;
 	d = domain_of_owner(page_owner(mfn_to_page(MFN(job->frame[0].mfn))));
-	if (job_run(job, d))
-		return -ERESTART;
-	if (job->root_state == ROOT_RUNS) {
-		job->root_state = ROOT_DONE;
-		job->root_rc = job->rc;
-	}
-	return 0;
+	return job_run(job, d);
 }
 
 /* Gives up the hold a finished, interrupted promotion left for its repeated call. */

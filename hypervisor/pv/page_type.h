@@ -43,6 +43,9 @@ struct pt_job {
 	int root_rc;     /* its outcome, once done: 0 with a type count and a reference held, or the error */
 };
 
+/* Present entries that a job deals with between two looks at preempt_check(). Models set 1. */
+extern unsigned pt_job_steps;
+
 /* --- References ------------------------------------------------------------ */
 
 /* A reference on a frame `d` owns. False: not d's, or being freed. */

@@ -21,8 +21,9 @@
  *
  * What an update of an L1 entry must answer is predicted too.
  *
- * Tables are empty but for a few slots (the first, the last, both sides of the
- * hypervisor's): walking them stays cheap, and promotions are long all the same.
+ * Tables are empty but for some slots (the first, the last, both sides of the
+ * hypervisor's): walking them stays cheap. Some frames are filled with entries
+ * that all lead to one table, so that there is much to promote.
  *
  * MODEL_OPS in the environment sets the number of operations for each seed.
  */
@@ -42,7 +43,8 @@
 #define NDOM 3u
 #define NVCPU 2u
 
-static const u16 slot[] = { 0, 1, 255, 256, 271, 272, 300, 511 };
+static const u16 slot[] = { 0, 1, 2, 3, 4, 5, 6, 7, 200, 253, 254, 255, 256, 257, 258, 270, 271, 272, 273,
+			    300, 400, 509, 510, 511 };
 
 /* --------------------------------------------------------- what the model notes -- */
 
@@ -491,12 +493,26 @@ static int op_new(u32 d)
 	return 0;
 }
 
-enum { OP_NONE, OP_UPDATE, OP_PIN, OP_UNPIN, OP_BASE, OP_USE, OP_FREE, OP_NEW };
+/* A frame gets entries that lead to one table, or map one frame. */
+static int op_fill(struct model_vcpu *mv, u32 d)
+{
+	u64 m = mv->arg[0], t = chance(80) ? pick_table(d) : pick(d), e = t << PAGE_SHIFT | PTE_P | PTE_U;
+
+	if (!get_page_writable(MFN(m), dom[d]))
+		return -EINVAL;
+	for (u32 s = 0; s < ARRAY_SIZE(slot); s++)
+		table(m)[slot[s]] = chance(90) ? e : 0;
+	put_page_writable(MFN(m));
+	mv->arg[1] = is_ram(t) && frame[t].types && frame[t].use < USE_L4 ? frame[t].use : 0;
+	return 0;
+}
+
+enum { OP_NONE, OP_UPDATE, OP_PIN, OP_UNPIN, OP_BASE, OP_USE, OP_FREE, OP_NEW, OP_FILL };
 
 static u32 choose(struct model_vcpu *mv, u32 d)
 {
-	static const u8 weight[] = { [OP_UPDATE] = 60, [OP_PIN] = 8, [OP_UNPIN] = 5, [OP_BASE] = 4, [OP_USE] = 12,
-				     [OP_FREE] = 4, [OP_NEW] = 7 };
+	static const u8 weight[] = { [OP_UPDATE] = 55, [OP_PIN] = 8, [OP_UNPIN] = 5, [OP_BASE] = 4, [OP_USE] = 12,
+				     [OP_FREE] = 4, [OP_NEW] = 7, [OP_FILL] = 5 };
 	u32 x = below(100), op = OP_UPDATE;
 
 	while (x >= weight[op])
@@ -551,11 +567,14 @@ static void turn(u32 d, u32 i)
 		} else {
 			rc = op == OP_PIN ? op_pin(mv, d) : op == OP_UNPIN ? op_unpin(mv, d) :
 			     op == OP_BASE ? op_base(mv, d) : op == OP_USE ? op_use(mv, d) :
-			     op == OP_FREE ? op_free(mv, d) : op_new(d);
+			     op == OP_FREE ? op_free(mv, d) : op == OP_FILL ? op_fill(mv, d) : op_new(d);
 		}
 	}
 	pt_job_settle(mv->v);
 	mv->last = rc == -ERESTART ? op : OP_NONE;
+	/* What was filled mostly becomes a table next. */
+	if (op == OP_FILL && !rc && chance(80))
+		mv->last = OP_PIN;
 	restarts += rc == -ERESTART;
 	refused += rc == -EINVAL || rc == -EPERM;
 	done_well += !rc;
@@ -648,6 +667,7 @@ static void run(u64 seed, u32 percent)
 
 	rng = seed;
 	preempt_percent = percent;
+	pt_job_steps = 1;
 	restarts = refused = done_well = 0;
 	birth();
 	for (ops_done = 0; ops_done < ops; ops_done++) {

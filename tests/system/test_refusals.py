@@ -66,12 +66,25 @@ add_test("kernel_cut_short_is_refused_by_name", refuses_kernel, "short",
          lambda: kernel("vmlinuz")[:3000000])
 add_test("kernel_with_damaged_payload_is_refused_by_name", refuses_kernel, "damaged",
          damaged_payload)
-add_test("dom0_mem_beyond_the_machine_is_one_sentence", stops, "no-memory-option",
-         "dom0", "(?i:memory|MiB|GiB)", hv_options="dom0_mem=100000G")
+add_test("dom0_mem_too_small_for_its_kernel_is_one_sentence", stops, "no-memory-option",
+         "dom0_mem", "MiB", hv_options="dom0_mem=32M")
 add_test("machine_too_small_for_dom0_is_one_sentence", stops, "no-memory-machine",
          "dom0", "(?i:memory|MiB)", kernel="vmlinuz", memory="40M")
 add_test("required_iommu_stops_the_boot", stops, "no-iommu", "iommu=required",
          hv_options="iommu=required")
+
+
+@test
+def dom0_mem_beyond_the_machine_is_said_and_dom0_gets_what_there_is():
+    """As Xen does: the amount is cut to what is free, but not silently."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with boot("much-memory", no_reboot=True, hv_options="dom0_mem=100000G",
+              dom0_options="xltest=poweroff") as this:
+        this.expect(r"^\(XEN\) dom0_mem asks for 102400000 MiB of memory and \d+ MiB are free: dom0 gets \d+ MiB")
+        this.expect_poweroff()
+    return None
 
 
 @test
