@@ -413,7 +413,9 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	find_kernel(&bi->module[0], &b->elf, &buffer, &buffer_len);
 	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
 
-	vcpus = min(o->dom0_vcpus_max, nr_cpus);
+	/* As many vcpus as CPUs, unless another number was asked for: more of them take turns. */
+	vcpus = o->dom0_vcpus_max == ~0u ? nr_cpus : min(o->dom0_vcpus_max, (u32)MAX_VCPUS);
+	vcpus = max(vcpus, o->dom0_vcpus_min);
 	dom0 = b->d = domain_create(0, vcpus, true, NULL);
 	if (!dom0 || pirqs_init(dom0))
 		hv_stop("not enough memory for dom0: its structures don't fit");

@@ -102,7 +102,8 @@ lstar_entry:
 	je	user_syscall
 	cmp	$NR_HYPERCALLS, %eax
 	jae	1f
-	mov	%eax, %eax
+	sbb	%ecx, %ecx			/* all ones: the branch was not taken in earnest, or it is 0 (Spectre v1) */
+	and	%ecx, %eax
 	mov	%r10, %rcx
 	lea	hypercall_table(%rip), %r11
 	call	*(%r11, %rax, 8)
@@ -403,7 +404,8 @@ hypercall_from_regs:
 	mov	112(%rsp), %rdi
 	cmp	$NR_HYPERCALLS, %eax
 	jae	1f
-	mov	%eax, %eax
+	sbb	%ecx, %ecx			/* all ones: the branch was not taken in earnest, or it is 0 (Spectre v1) */
+	and	%ecx, %eax
 	mov	%r10, %rcx
 	lea	hypercall_table(%rip), %r11
 	call	*(%r11, %rax, 8)
