@@ -102,7 +102,19 @@ $(B)/host/%: tests/host/%.c $(B)/host/libpure.a
 	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -o $@ $< $(B)/host/libpure.a -lcmocka
 -include $(HOST_PURE:.o=.d) $(HOST_TESTS:=.d) $(B)/host/fake_machine.d
 
-host-tests: $(HOST_TESTS)
+# Fuzz targets: replayed with fixed mutations by the tests, by time with libFuzzer (clang, libclang-rt) or here.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/host/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/host/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/host/libpure.a
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) $(HOST_CFLAGS) -O2 -o $@ $< tests/fuzz/replay.c $(B)/host/libpure.a
+
+# FUZZ_N mutations of each corpus from seed FUZZ_SEED.
+FUZZ_N ?= 1000000
+FUZZ_SEED ?= $(shell date +%s)
+fuzz: $(FUZZERS)
+	$(Q)for f in $(FUZZERS); do $$f -n $(FUZZ_N) -s $(FUZZ_SEED) tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+
+host-tests: $(HOST_TESTS) $(FUZZERS)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
@@ -112,5 +124,5 @@ include tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk
 clean:
 	rm -rf $(B)/hypervisor $(B)/host $(B)/xenolith* $(B)/symtab*.S $(B)/asm_offsets.h $(B)/hypervisor.lds
 
-.PHONY: all clean check-seam host-tests
+.PHONY: all clean check-seam host-tests fuzz
 .SECONDARY:

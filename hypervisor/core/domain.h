@@ -77,10 +77,8 @@ struct vcpu {
 
 struct pirq {
 	u32 port;     /* [P] event channel bound to it, 0 for none */
-	s16 gsi;      /* [P] machine GSI, -1 for none */
+	s16 irq;      /* [P] machine interrupt (x86/irq.h), -1 for none */
 	bool mapped;  /* [P] */
-	bool level;   /* [P] */
-	bool masked;  /* [P] held masked until the guest's EOI */
 };
 
 struct domain {

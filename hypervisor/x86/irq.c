@@ -2,12 +2,19 @@
 /*
  * Machine interrupts: IO-APIC entries, vectors, and who gets them.
  *
- * A GSI belongs to the hypervisor (timer, serial line), to a guest (as a pirq
- * bound to an event channel) or to nobody. An edge interrupt is acknowledged
- * and passed on. A level interrupt would come again at once, so its IO-APIC
- * entry is masked until the guest says it has served the device
- * (PHYSDEVOP_eoi); the local APIC is acknowledged immediately, so that no
+ * They have one space of numbers: below MAX_GSI a number is a GSI, a line of an
+ * IO-APIC; from IRQ_MSI_FIRST up it is a message that a device sends, for which
+ * there is a vector here and a message in the device (x86/msi.c).
+ *
+ * An interrupt belongs to the hypervisor (timer, serial line), to a guest (as a
+ * pirq bound to an event channel) or to nobody. An edge interrupt, as every
+ * message is, is acknowledged and passed on. A level interrupt would come again
+ * at once, so its IO-APIC entry is masked until the guest says it has served the
+ * device (PHYSDEVOP_eoi); the local APIC is acknowledged immediately, so that no
  * guest's slowness holds up other vectors.
+ *
+ * A message under way when its vector is given back finds the vector without an
+ * owner, or with a new one, for whom it is an interrupt without a cause.
  *
  * irq_lock (RANK_IRQ) guards the table and the IO-APICs' index registers.
  * Delivery reads an entry without it: binding changes port before domain, and
@@ -43,8 +50,8 @@ struct irq_desc {
 
 static struct ioapic ioapics[ACPI_MAX_IOAPIC];
 static u32 nr_ioapics, gsis;
-static struct irq_desc irqs[MAX_GSI];
-static s16 vector_gsi[256];
+static struct irq_desc irqs[IRQ_MSI_FIRST + NR_MSI];
+static s16 vector_irq[256];
 static struct acpi_override isa[16];
 static spinlock_t irq_lock = SPINLOCK(RANK_IRQ, "irq");
 
@@ -96,7 +103,7 @@ void __init irq_init(const struct acpi_info *acpi)
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
 	for (unsigned v = 0; v < 256; v++)
-		vector_gsi[v] = -1;
+		vector_irq[v] = -1;
 	for (unsigned i = 0; i < 16; i++)
 		isa[i] = acpi_isa_irq(acpi, i);
 	for (u32 i = 0; i < acpi->nr_ioapic; i++) {
@@ -156,9 +163,11 @@ static u8 new_vector(void)
 	for (unsigned tries = 0; tries < 256; tries++) {
 		u8 v = next;
 
-		/* Steps of 16 spread devices over priority classes. */
-		next = next + 16 > VECTOR_DEVICE_LAST ? VECTOR_DEVICE_FIRST + (next + 1) % 16 : next + 16;
-		if (v != 0x80 && vector_gsi[v] < 0)
+		/* Steps of 16 spread devices over priority classes; each round begins one further on. */
+		next += 16;
+		if (next > VECTOR_DEVICE_LAST)
+			next = VECTOR_DEVICE_FIRST + (next - VECTOR_DEVICE_FIRST + 1) % 16;
+		if (v != 0x80 && vector_irq[v] < 0)
 			return v;
 	}
 	return 0;
@@ -177,7 +186,7 @@ int irq_setup_gsi(u32 gsi)
 	} else if (!d->vector) {
 		d->vector = new_vector();
 		if (d->vector) {
-			vector_gsi[d->vector] = gsi;
+			vector_irq[d->vector] = gsi;
 			write_rte(gsi, true);
 		} else {
 			rc = -ENOSPC;
@@ -211,42 +220,72 @@ bool irq_is_level(u32 gsi)
 	return gsi < gsis && irqs[gsi].level;
 }
 
-int irq_bind(u32 gsi, struct domain *dom, u32 port)
+int irq_msi_alloc(u8 *vector)
 {
-	struct irq_desc *d = &irqs[gsi];
+	int irq = -ENOSPC;
+
+	spin_lock(&irq_lock);
+	*vector = new_vector();
+	if (*vector) {
+		/* There are as many numbers as vectors: with a vector comes a free number. */
+		for (irq = IRQ_MSI_FIRST; irqs[irq].vector; irq++)
+			;
+		irqs[irq].vector = *vector;
+		vector_irq[*vector] = irq;
+	}
+	spin_unlock(&irq_lock);
+	return irq;
+}
+
+void irq_msi_free(u32 irq)
+{
+	ASSERT(irq >= IRQ_MSI_FIRST && !irqs[irq].domain);
+	spin_lock(&irq_lock);
+	vector_irq[irqs[irq].vector] = -1;
+	irqs[irq].vector = 0;
+	spin_unlock(&irq_lock);
+}
+
+int irq_bind(u32 irq, struct domain *dom, u32 port)
+{
+	struct irq_desc *d;
 	int rc = -EBUSY;
 
-	if (gsi >= gsis || !d->vector)
+	/* Numbers that no controller has, and messages not allocated, have no vector. */
+	if (irq >= IRQ_MSI_FIRST + NR_MSI || !irqs[irq].vector)
 		return -EINVAL;
+	d = &irqs[irq];
 	spin_lock(&irq_lock);
 	if (!d->domain && !d->handler) {
 		d->port = port;
 		d->guest_masked = false;
 		__atomic_store_n(&d->domain, dom, __ATOMIC_RELEASE);
-		write_rte(gsi, false);
+		if (irq < IRQ_MSI_FIRST)
+			write_rte(irq, false);
 		rc = 0;
 	}
 	spin_unlock(&irq_lock);
 	return rc;
 }
 
-void irq_unbind(u32 gsi)
+void irq_unbind(u32 irq)
 {
 	spin_lock(&irq_lock);
-	set_mask(gsi, true);
-	irqs[gsi].domain = NULL;
-	irqs[gsi].port = 0;
+	if (irq < IRQ_MSI_FIRST)
+		set_mask(irq, true);
+	irqs[irq].domain = NULL;
+	irqs[irq].port = 0;
 	spin_unlock(&irq_lock);
 }
 
-void irq_guest_eoi(u32 gsi)
+void irq_guest_eoi(u32 irq)
 {
-	struct irq_desc *d = &irqs[gsi];
+	struct irq_desc *d = &irqs[irq];
 
 	spin_lock(&irq_lock);
 	if (d->guest_masked && d->domain) {
 		d->guest_masked = false;
-		set_mask(gsi, false);
+		set_mask(irq, false);
 	}
 	spin_unlock(&irq_lock);
 }
@@ -265,9 +304,9 @@ int irq_hypervisor_isa(u8 isa_irq, void (*handler)(void))
 	return 0;
 }
 
-static void device_interrupt(u32 gsi)
+static void device_interrupt(u32 irq)
 {
-	struct irq_desc *d = &irqs[gsi];
+	struct irq_desc *d = &irqs[irq];
 	struct domain *dom;
 
 	if (d->handler) {
@@ -279,7 +318,7 @@ static void device_interrupt(u32 gsi)
 	if (d->level) {
 		spin_lock(&irq_lock);
 		d->guest_masked = true;
-		set_mask(gsi, true);
+		set_mask(irq, true);
 		spin_unlock(&irq_lock);
 	}
 	apic_eoi();
@@ -290,7 +329,7 @@ static void device_interrupt(u32 gsi)
 void do_irq(struct cpu_user_regs *regs)
 {
 	unsigned vector = regs->entry_vector & 0xff;
-	s16 gsi = vector_gsi[vector];
+	s16 irq = vector_irq[vector];
 
 	this_pcpu()->irq_count++;
 	switch (vector) {
@@ -308,8 +347,8 @@ void do_irq(struct cpu_user_regs *regs)
 		apic_eoi();
 		return;
 	}
-	if (gsi >= 0)
-		device_interrupt(gsi);
+	if (irq >= 0)
+		device_interrupt(irq);
 	else
 		apic_eoi();
 }

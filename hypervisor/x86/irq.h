@@ -15,7 +15,10 @@
 #define VECTOR_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 
+/* Numbers of interrupts: GSIs, then messages, of which there can't be more than vectors (0x80 is none). */
 #define MAX_GSI 256
+#define IRQ_MSI_FIRST MAX_GSI
+#define NR_MSI (VECTOR_DEVICE_LAST - VECTOR_DEVICE_FIRST)
 
 struct domain;
 
@@ -32,11 +35,19 @@ int irq_setup_gsi(u32 gsi);
 /* Wiring of a GSI: 0; -EEXIST it is in use (unchanged). */
 int irq_set_trigger(u32 gsi, bool level, bool active_low);
 bool irq_is_level(u32 gsi);
-/* Delivers `gsi` to port `port` of `d` from now on / no more. 0, -EINVAL, -EBUSY. */
-int irq_bind(u32 gsi, struct domain *d, u32 port);
-void irq_unbind(u32 gsi);
-/* The guest has served a level interrupt. */
-void irq_guest_eoi(u32 gsi);
+/* A number and a vector for a message: IRQ_MSI_FIRST.. or -ENOSPC. */
+int irq_msi_alloc(u8 *vector);
+/* Gives both back; unbound before. */
+void irq_msi_free(u32 irq);
+/*
+ * Delivers `irq` to port `port` of `d` from now on / no more. A line is unmasked
+ * and masked with it, a message by msi_bound(). 0; -EINVAL: `irq` was not set up;
+ * -EBUSY: it is bound, or the hypervisor's own.
+ */
+int irq_bind(u32 irq, struct domain *d, u32 port);
+void irq_unbind(u32 irq);
+/* The guest has served a level interrupt; for others nothing happens. */
+void irq_guest_eoi(u32 irq);
 
 /* A legacy interrupt for the hypervisor itself. 0 or -errno. */
 int irq_hypervisor_isa(u8 isa_irq, void (*handler)(void));

@@ -163,17 +163,22 @@ void __noreturn hypervisor_died(const struct cpu_user_regs *r, u64 cr2)
 	stop();
 }
 
-void hv_panic(const char *fmt, ...)
+static void say_last_words(const char *fmt, va_list ap)
 {
 	char text[320];
+
+	vsnprintf_hv(text, sizeof(text), fmt, ap);
+	enter_panic();
+	hv_log(LOG_ERR, "Xenolith stops: %s\n", text);
+}
+
+void hv_panic(const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf_hv(text, sizeof(text), fmt, ap);
+	say_last_words(fmt, ap);
 	va_end(ap);
-	enter_panic();
-	hv_log(LOG_ERR, "****************************************\n");
-	hv_log(LOG_ERR, "Xenolith stops: %s\n", text);
 	if (on_cpu_stack()) {
 		print_current();
 		back_trace(0, rsp_now());
@@ -183,14 +188,11 @@ void hv_panic(const char *fmt, ...)
 
 void hv_stop(const char *fmt, ...)
 {
-	char text[320];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf_hv(text, sizeof(text), fmt, ap);
+	say_last_words(fmt, ap);
 	va_end(ap);
-	enter_panic();
-	hv_log(LOG_ERR, "Xenolith stops: %s\n", text);
 	stop();
 }
 

@@ -2,19 +2,41 @@
 /*
  * PCI configuration space (PCI 3.0, 3.2.2.3.2). Address and data port belong
  * together, so accesses are made one at a time; dom0 has only a virtual address
- * port, which is written to the real one here.
+ * port, which is written to the real one here. What it may write is for
+ * x86/msi.c to say.
+ *
+ * A function's registers are whatever the device and dom0 make of them, so
+ * nothing found here is trusted: lists are walked a bounded number of steps,
+ * and addresses are checked by whoever uses them.
+ *
+ * config_lock (RANK_PCI) guards the pair of ports.
  */
 #include "x86/pci.h"
+#include "lib/errno.h"
 #include "lib/spinlock.h"
 #include "x86/asm.h"
 
+#define CF8_ENABLE 0x80000000u
+#define CF8_RESERVED 0x7f000000u
+
+#define PCI_STATUS 0x06
+#define PCI_STATUS_CAPS 0x10
+#define PCI_HEADER_TYPE 0x0e
+#define PCI_BAR0 0x10
+#define PCI_CAP_LIST 0x34
+
 static spinlock_t config_lock = SPINLOCK(RANK_PCI, "pci config");
+
+static bool names_register(u32 cf8)
+{
+	return (cf8 & (CF8_ENABLE | CF8_RESERVED)) == CF8_ENABLE;
+}
 
 u32 pci_cf8_read(u32 cf8, unsigned off, unsigned size)
 {
 	u32 v;
 
-	if (!(cf8 & 0x80000000))
+	if (!names_register(cf8))
 		return ~0u;
 	spin_lock(&config_lock);
 	outl(0xcf8, cf8);
@@ -25,7 +47,7 @@ u32 pci_cf8_read(u32 cf8, unsigned off, unsigned size)
 
 void pci_cf8_write(u32 cf8, unsigned off, unsigned size, u32 value)
 {
-	if (!(cf8 & 0x80000000))
+	if (!names_register(cf8))
 		return;
 	spin_lock(&config_lock);
 	outl(0xcf8, cf8);
@@ -36,4 +58,63 @@ void pci_cf8_write(u32 cf8, unsigned off, unsigned size, u32 value)
 	else
 		outl(0xcfc, value);
 	spin_unlock(&config_lock);
+}
+
+static u32 cf8_of(u16 bdf, unsigned reg)
+{
+	return CF8_ENABLE | (u32)bdf << 8 | (reg & 0xfc);
+}
+
+u32 pci_read(u16 bdf, unsigned reg, unsigned size)
+{
+	return pci_cf8_read(cf8_of(bdf, reg), reg & 3, size);
+}
+
+void pci_write(u16 bdf, unsigned reg, unsigned size, u32 value)
+{
+	pci_cf8_write(cf8_of(bdf, reg), reg & 3, size, value);
+}
+
+bool pci_present(u16 bdf)
+{
+	return pci_read(bdf, 0, 2) != 0xffff;
+}
+
+u8 pci_find_cap(u16 bdf, u8 id)
+{
+	u8 at;
+
+	if (!pci_present(bdf) || !(pci_read(bdf, PCI_STATUS, 2) & PCI_STATUS_CAPS))
+		return 0;
+	at = pci_read(bdf, PCI_CAP_LIST, 1) & 0xfc;
+	/* 48 capabilities of 4 bytes fill the space: a longer list is a circle. */
+	for (unsigned i = 0; i < 48 && at >= 0x40; i++) {
+		u32 head = pci_read(bdf, at, 2);
+
+		if ((head & 0xff) == id)
+			return at;
+		at = head >> 8 & 0xfc;
+	}
+	return 0;
+}
+
+int pci_bar_address(u16 bdf, unsigned bar, u64 *maddr)
+{
+	u8 type = pci_read(bdf, PCI_HEADER_TYPE, 1) & 0x7f;
+	unsigned bars = type == 0 ? 6 : type == 1 ? 2 : 0;
+	u32 low;
+
+	if (bar >= bars)
+		return -EINVAL;
+	low = pci_read(bdf, PCI_BAR0 + 4 * bar, 4);
+	if (low & 1)
+		return -EINVAL;
+	*maddr = low & ~0xfu;
+	/* Bits 1..2: a 64-bit address, which goes on in the next BAR (PCI 3.0, 6.2.5.1). */
+	if ((low & 6) == 4) {
+		if (bar + 1 >= bars)
+			return -EINVAL;
+		*maddr |= (u64)pci_read(bdf, PCI_BAR0 + 4 * bar + 4, 4) << 32;
+	}
+	return *maddr ? 0 : -EINVAL;
 }

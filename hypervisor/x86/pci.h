@@ -1,11 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI configuration space by ports 0xcf8 and 0xcfc; see pci.c. */
+/*
+ * PCI configuration space by ports 0xcf8 and 0xcfc; see pci.c. A function is
+ * named by its bus << 8 | device << 3 | function, all of segment 0.
+ */
 #ifndef X86_PCI_H
 #define X86_PCI_H
 
 #include "lib/types.h"
 
-/* What dom0 does through its virtual 0xcf8: `off` 0..3 within the dword, size 1, 2, 4. */
+/* Registers of every function (PCI 3.0, 6.1). */
+#define PCI_COMMAND 0x04
+#define PCI_COMMAND_MEMORY 0x0002 /* it answers to memory addresses */
+
+#define PCI_CAP_MSI 0x05
+#define PCI_CAP_MSIX 0x11
+
+/* A register of `bdf`: `reg` 0..255, aligned to its size of 1, 2 or 4. All ones where nothing answers. */
+u32 pci_read(u16 bdf, unsigned reg, unsigned size);
+void pci_write(u16 bdf, unsigned reg, unsigned size, u32 value);
+/* True when a function answers there. Virtual functions never do. */
+bool pci_present(u16 bdf);
+/* Where capability `id` starts in config space; 0: it has none. */
+u8 pci_find_cap(u16 bdf, u8 id);
+/* Machine address that memory BAR `bar` (0..5) is set to. 0; -EINVAL: no such BAR, an I/O BAR, or not set. */
+int pci_bar_address(u16 bdf, unsigned bar, u64 *maddr);
+
+/*
+ * The ports themselves: cf8 with the enable bit set, `off` 0..3 within the
+ * dword, size 1, 2, 4. Addresses with reserved bits (24..30) name no register.
+ */
 u32 pci_cf8_read(u32 cf8, unsigned off, unsigned size);
 void pci_cf8_write(u32 cf8, unsigned off, unsigned size, u32 value);
 

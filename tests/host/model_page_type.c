@@ -19,7 +19,8 @@
  *  4. reached and not in the hands of a job means validated, and the reverse;
  *  5. a frame with counts is not free.
  *
- * What an update of an L1 entry must answer is predicted too.
+ * What an update of an L1 entry must answer is predicted too. And each frame has
+ * notes of what its owner's TLBs may still know of it, since they were flushed.
  *
  * Tables are empty but for some slots (the first, the last, both sides of the
  * hypervisor's): walking them stays cheap. Some frames are filled with entries
@@ -61,7 +62,12 @@ struct model_frame {
 	u32 refs, types, use;
 	bool job;        /* being promoted or taken apart */
 	bool walked;
+	u32 tlb;         /* TLB_*, TLB_TABLE << level */
 };
+
+#define TLB_READ 1u
+#define TLB_WRITE 2u
+#define TLB_TABLE 4u
 
 struct model_vcpu {
 	struct vcpu *v;
@@ -91,6 +97,13 @@ static bool chance(u32 percent) { return below(100) < percent; }
 
 static u32 preempt_percent;
 bool preempt_check(void) { return chance(preempt_percent); }
+
+void flush_tlb_domain(struct domain *d)
+{
+	for (u64 m = 1; m < NFRAMES; m++)
+		if (frame[m].owner >= 0 && dom[frame[m].owner] == d)
+			frame[m].tlb = 0;
+}
 
 static u64 *table(u64 m) { return fake_frame(MFN(m)); }
 static u64 target(u64 e) { return (e & PTE_MFN_MASK) >> PAGE_SHIFT; }
@@ -132,6 +145,8 @@ static void walk(u64 m, u32 level, u32 end, u64 *todo, u32 *nr)
 			use_frame(t, level - 1);
 			todo[(*nr)++] = t;
 		} else if (is_ram(t)) {
+			if (frame[t].owner == frame[m].owner)
+				frame[t].tlb |= e & PTE_RW ? TLB_READ | TLB_WRITE : TLB_READ;
 			if (e & PTE_RW)
 				use_frame(t, USE_WRITABLE);
 			else
@@ -186,6 +201,24 @@ static void count_outside(u64 m, u64 *todo, u32 *nr)
 		todo[(*nr)++] = m;
 }
 
+/* No translation may be left that what the frame is now forbids. */
+static void compare_tlb(u64 m)
+{
+	struct model_frame *f = &frame[m];
+	u32 tables = f->tlb & ~(TLB_READ | TLB_WRITE);
+
+	if (!f->types)
+		return;
+	if (f->use != USE_WRITABLE && (f->tlb & TLB_WRITE))
+		FAIL(m, "a TLB may hold a writable translation");
+	if (f->use <= USE_L4)
+		tables &= ~(TLB_TABLE << f->use);
+	if (tables)
+		FAIL(m, "a TLB may know it as another table");
+	if (f->use <= USE_L4)
+		f->tlb |= TLB_TABLE << f->use;
+}
+
 static void compare(u64 m)
 {
 	const struct model_frame *f = &frame[m];
@@ -221,6 +254,8 @@ static void note_freed(u64 m)
 	struct model_frame *f = &frame[m];
 
 	if (f->owner >= 0 && !f->refs) {
+		if (f->tlb)
+			FAIL(m, "freed, and a TLB may know it");
 		f->owner = -1;
 		free_frames++;
 	}
@@ -253,6 +288,7 @@ static void check(void)
 			continue;
 		note_freed(m);
 		compare(m);
+		compare_tlb(m);
 		if (frame[m].owner >= 0)
 			owned[frame[m].owner]++;
 	}
