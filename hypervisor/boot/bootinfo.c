@@ -82,6 +82,7 @@ static struct boot_module *add_module(struct bootinfo *bi, u64 start, u64 len)
 static int parse_mb1(u64 info_pa, map_fn map, struct bootinfo *bi, const char **error)
 {
 	const struct mb1_info *mb = map(info_pa, sizeof(*mb));
+	const void *mmap;
 
 	if (!mb || !(mb->flags & MB1_HAS_MMAP)) {
 		*error = "the multiboot loader passed no memory map";
@@ -107,7 +108,8 @@ static int parse_mb1(u64 info_pa, map_fn map, struct bootinfo *bi, const char **
 				copy_string(m->cmdline, sizeof(m->cmdline), map, mm->cmdline);
 		}
 	}
-	if (e820_from_multiboot1(&bi->e820, map(mb->mmap_addr, mb->mmap_length), mb->mmap_length)) {
+	mmap = map(mb->mmap_addr, mb->mmap_length);
+	if (!mmap || e820_from_multiboot1(&bi->e820, mmap, mb->mmap_length)) {
 		*error = "the multiboot memory map can't be read";
 		return -EINVAL;
 	}
@@ -168,6 +170,7 @@ static int parse_mb2(u64 info_pa, map_fn map, struct bootinfo *bi, const char **
 	const u32 *total = map(info_pa, 8);
 	u64 pos = 8;
 
+	bi->named = true;
 	while (total && pos + sizeof(struct mb2_tag) <= *total) {
 		const struct mb2_tag *tag = map(info_pa + pos, sizeof(*tag));
 
@@ -210,10 +213,15 @@ static int parse_pvh(u64 info_pa, map_fn map, struct bootinfo *bi, const char **
 	for (u32 i = 0; i < si->memmap_entries; i++) {
 		const struct hvm_memmap_table_entry *e = map(si->memmap_paddr + i * sizeof(*e), sizeof(*e));
 
-		if (!e || e820_add(&bi->e820, e->addr, e->size, e->type))
-			break;
+		if (!e || e820_add(&bi->e820, e->addr, e->size, e->type)) {
+			*error = "the PVH memory map can't be read or has too many entries";
+			return -EINVAL;
+		}
 	}
-	e820_sanitise(&bi->e820);
+	if (e820_sanitise(&bi->e820)) {
+		*error = "the PVH memory map has too many entries";
+		return -EINVAL;
+	}
 	bi->rsdp = si->rsdp_paddr;
 	bi->protocol = "PVH";
 	return 0;

@@ -16,8 +16,8 @@ enum lock_rank {
 	RANK_EVENT,       /* a domain's event channels */
 	RANK_FIFO,        /* one FIFO queue */
 	RANK_PIRQ,        /* a domain's pirq table */
+	RANK_MSI,         /* messages in devices, and config space as dom0 writes it */
 	RANK_IRQ,         /* one machine interrupt */
-	RANK_IOAPIC,
 	RANK_PCI,
 	RANK_PAGE_ALLOC,  /* the buddy allocator */
 	RANK_SCHED,       /* one CPU's run queue */

@@ -3,9 +3,15 @@
  * Hypercall 33: a driver domain and the machine's interrupts and ports.
  *
  * A pirq is a domain's number for a machine interrupt. For lines of the IO-APIC
- * pirq and GSI are the same number. The order in which Linux goes (abi.md 4.1):
- * map_pirq, alloc_irq_vector, setup_gsi; then bind_pirq as an event channel,
- * which unmasks; after each level interrupt, eoi.
+ * pirq and GSI are the same number; messages (MSI, MSI-X) get numbers from
+ * nr_gsis() up. The order in which Linux goes (abi.md 4.1), for a line: map_pirq,
+ * alloc_irq_vector, setup_gsi; then bind_pirq as an event channel, which
+ * unmasks; after each level interrupt, eoi. For a message: map_pirq, which
+ * writes it to the device; bind_pirq, which unmasks; Linux then enables it in
+ * config space; at the end close, and unmap_pirq.
+ *
+ *  1. A mapped pirq has an interrupt, p->irq, and nobody else's pirq has that one.
+ *  2. A pirq with a port is mapped.
  *
  * d->pirqs.lock (RANK_PIRQ) guards the table.
  */
@@ -13,18 +19,19 @@
 #include "core/access.h"
 #include "core/hypercall.h"
 #include "x86/irq.h"
+#include "x86/msi.h"
 #include "xen/physdev.h"
 
 int pirqs_init(struct domain *d)
 {
-	u32 n = nr_gsis();
+	u32 n = nr_gsis() + NR_MSI;
 
 	d->pirqs.pirq = hv_alloc(n * sizeof(struct pirq));
 	if (!d->pirqs.pirq)
 		return -ENOMEM;
 	d->pirqs.nr = n;
 	for (u32 i = 0; i < n; i++)
-		d->pirqs.pirq[i].gsi = -1;
+		d->pirqs.pirq[i].irq = -1;
 	return 0;
 }
 
@@ -48,9 +55,13 @@ int pirq_bind(struct vcpu *v, u32 n, u32 port, bool share)
 	} else if (!p->mapped) {
 		rc = -EINVAL;
 	} else {
-		rc = irq_bind(p->gsi, d, port);
-		if (!rc)
+		rc = irq_bind(p->irq, d, port);
+		if (!rc) {
 			p->port = port;
+			/* What a masked message has waited with comes now, and finds its port. */
+			if (p->irq >= IRQ_MSI_FIRST)
+				msi_bound(p->irq, true);
+		}
 	}
 	spin_unlock(&d->pirqs.lock);
 	return rc;
@@ -64,7 +75,9 @@ void pirq_unbind(struct domain *d, u32 n)
 		return;
 	spin_lock(&d->pirqs.lock);
 	if (p->port) {
-		irq_unbind(p->gsi);
+		if (p->irq >= IRQ_MSI_FIRST)
+			msi_bound(p->irq, false);
+		irq_unbind(p->irq);
 		p->port = 0;
 	}
 	spin_unlock(&d->pirqs.lock);
@@ -81,73 +94,158 @@ static long other_domain(domid_t id)
 	return -EPERM;
 }
 
-static long map_pirq(struct domain *d, u64 arg)
+static long map_gsi(struct domain *d, struct physdev_map_pirq *m)
 {
-	struct physdev_map_pirq m;
 	struct pirq *p;
 	int rc;
 
-	if (copy_from_guest(&m, arg, sizeof(m)))
-		return -EFAULT;
-	if (m.domid != DOMID_SELF && m.domid != d->domain_id)
-		return other_domain(m.domid);
-	/* Messages (MSI) are on the roadmap; drivers fall back to lines. */
-	if (m.type != MAP_PIRQ_TYPE_GSI)
-		return m.type == MAP_PIRQ_TYPE_MSI || m.type == MAP_PIRQ_TYPE_MSI_SEG ||
-		       m.type == MAP_PIRQ_TYPE_MULTI_MSI ? -EOPNOTSUPP : -EINVAL;
-	if (m.index < 0 || (m.pirq >= 0 && m.pirq != m.index))
+	if (m->index < 0 || (u32)m->index >= nr_gsis() || (m->pirq >= 0 && m->pirq != m->index))
 		return -EINVAL;
-	p = pirq_of(d, m.index);
-	if (!p)
-		return -EINVAL;
-	rc = irq_setup_gsi(m.index);
+	p = pirq_of(d, m->index);
+	rc = irq_setup_gsi(m->index);
 	/* The hypervisor's own line has a number like any other; binding it is what is refused. */
 	if (rc && rc != -EBUSY)
 		return rc;
 	spin_lock(&d->pirqs.lock);
-	p->gsi = m.index;
+	p->irq = m->index;
 	p->mapped = true;
 	spin_unlock(&d->pirqs.lock);
-	m.pirq = m.index;
-	return copy_to_guest(arg, &m, sizeof(m)) ? -EFAULT : 0;
+	m->pirq = m->index;
+	return 0;
 }
 
-static long unmap_pirq(struct domain *d, u64 arg)
+/* A free number for a message: `wanted`, or any where that is negative. -EEXIST, -EINVAL, -ENOSPC. */
+static int free_pirq(struct domain *d, s32 wanted)
 {
-	struct physdev_unmap_pirq u;
-	struct pirq *p;
-	long rc = -EINVAL;
+	if (wanted >= 0) {
+		if ((u32)wanted < nr_gsis() || (u32)wanted >= d->pirqs.nr)
+			return -EINVAL;
+		return d->pirqs.pirq[wanted].mapped ? -EEXIST : wanted;
+	}
+	for (u32 n = nr_gsis(); n < d->pirqs.nr; n++)
+		if (!d->pirqs.pirq[n].mapped)
+			return n;
+	return -ENOSPC;
+}
 
-	if (copy_from_guest(&u, arg, sizeof(u)))
-		return -EFAULT;
-	if (u.domid != DOMID_SELF && u.domid != d->domain_id)
-		return other_domain(u.domid);
-	p = pirq_of(d, u.pirq);
+static long map_message(struct domain *d, struct physdev_map_pirq *m)
+{
+	/* The segment has the upper half; the oldest type knows none. */
+	u32 segment = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (u32)m->bus >> 16;
+	u32 bus = m->type == MAP_PIRQ_TYPE_MSI ? (u32)m->bus : m->bus & 0xffff;
+	bool msix = m->table_base && m->type != MAP_PIRQ_TYPE_MULTI_MSI;
+	int n, irq;
+
+	if (bus > 0xff || m->devfn < 0 || m->devfn > 0xff || m->entry_nr < 0)
+		return -EINVAL;
+	/* Several messages of one MSI need vectors in a row; Linux is content with one (MSI-X has many). */
+	if (m->type == MAP_PIRQ_TYPE_MULTI_MSI && m->entry_nr > 1)
+		return -EOPNOTSUPP;
+	/* Other segments can't be reached by ports. */
+	if (segment)
+		return -ENODEV;
+
+	spin_lock(&d->pirqs.lock);
+	n = free_pirq(d, m->pirq);
+	if (n >= 0) {
+		irq = msi_map(bus << 8 | m->devfn, msix, msix ? m->entry_nr : 0);
+		if (irq < 0) {
+			n = irq;
+		} else {
+			d->pirqs.pirq[n].irq = irq;
+			d->pirqs.pirq[n].mapped = true;
+		}
+	}
+	spin_unlock(&d->pirqs.lock);
+	if (n < 0)
+		return n;
+	m->pirq = n;
+	return 0;
+}
+
+/* Lets go of a mapped pirq. The domain's pirqs.lock is held. */
+static void release_pirq(struct pirq *p)
+{
+	if (p->irq >= IRQ_MSI_FIRST)
+		msi_unmap(p->irq);
+	p->mapped = false;
+	p->irq = -1;
+}
+
+static int unmap_number(struct domain *d, u32 n)
+{
+	struct pirq *p = pirq_of(d, n);
+	int rc = -EINVAL;
+
 	if (!p)
 		return -EINVAL;
 	spin_lock(&d->pirqs.lock);
 	if (p->port) {
 		rc = -EBUSY;
 	} else if (p->mapped) {
-		p->mapped = false;
-		p->gsi = -1;
+		release_pirq(p);
 		rc = 0;
 	}
 	spin_unlock(&d->pirqs.lock);
 	return rc;
 }
 
+static long map_pirq(struct domain *d, u64 arg)
+{
+	struct physdev_map_pirq m;
+	long rc;
+
+	if (copy_from_guest(&m, arg, sizeof(m)))
+		return -EFAULT;
+	if (m.domid != DOMID_SELF && m.domid != d->domain_id)
+		return other_domain(m.domid);
+	switch (m.type) {
+	case MAP_PIRQ_TYPE_GSI:
+		rc = map_gsi(d, &m);
+		break;
+	case MAP_PIRQ_TYPE_MSI:
+	case MAP_PIRQ_TYPE_MSI_SEG:
+	case MAP_PIRQ_TYPE_MULTI_MSI:
+		rc = map_message(d, &m);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (!rc && copy_to_guest(arg, &m, sizeof(m))) {
+		/* A line may be mapped again; a message whose number nobody knows would be lost. */
+		if (m.type != MAP_PIRQ_TYPE_GSI)
+			unmap_number(d, m.pirq);
+		return -EFAULT;
+	}
+	return rc;
+}
+
+static long unmap_pirq(struct domain *d, u64 arg)
+{
+	struct physdev_unmap_pirq u;
+
+	if (copy_from_guest(&u, arg, sizeof(u)))
+		return -EFAULT;
+	if (u.domid != DOMID_SELF && u.domid != d->domain_id)
+		return other_domain(u.domid);
+	return unmap_number(d, u.pirq);
+}
+
 static long eoi(struct domain *d, u64 arg)
 {
 	struct physdev_eoi e;
 	struct pirq *p;
+	int irq;
 
 	if (copy_from_guest(&e, arg, sizeof(e)))
 		return -EFAULT;
 	p = pirq_of(d, e.irq);
-	if (!p || !p->port)
+	if (!p || !READ_ONCE(p->port))
 		return -EINVAL;
-	irq_guest_eoi(p->gsi);
+	/* Without the lock: only lines need it, and theirs is the one number that a pirq of a line ever has. */
+	irq = READ_ONCE(p->irq);
+	if (irq >= 0)
+		irq_guest_eoi(irq);
 	return 0;
 }
 
@@ -159,7 +257,7 @@ static long irq_status(struct domain *d, u64 arg)
 		return -EFAULT;
 	if (!pirq_of(d, q.irq))
 		return -EINVAL;
-	/* Only a level interrupt stays masked until its EOI. */
+	/* Only a level interrupt stays masked until its EOI; numbers of messages are no GSIs. */
 	q.flags = irq_is_level(q.irq) ? XENIRQSTAT_needs_eoi : 0;
 	return copy_to_guest(arg, &q, sizeof(q)) ? -EFAULT : 0;
 }
@@ -228,7 +326,55 @@ static long set_iobitmap(struct vcpu *v, u64 arg)
 	return 0;
 }
 
-/* News of PCI devices is taken and not yet needed: it matters once MSI and IOMMU are ours to program. */
+static u16 bdf(u8 bus, u8 devfn) { return bus << 8 | devfn; }
+
+static long device_add(u64 arg)
+{
+	struct physdev_pci_device_add a;
+	u16 function, answers;
+
+	if (copy_from_guest(&a, arg, sizeof(a)))
+		return -EFAULT;
+	/* Devices elsewhere work, by lines only: map_pirq refuses their messages. */
+	if (a.seg)
+		return 0;
+	function = bdf(a.bus, a.devfn);
+	/* A virtual function's identity reads as absent: its physical one must be there. */
+	answers = a.flags & XEN_PCI_DEV_VIRTFN ? bdf(a.physfn.bus, a.physfn.devfn) : function;
+	return msi_device_add(function, answers);
+}
+
+/* What is done with one function that dom0 names. */
+static long device_op(u64 cmd, u64 arg)
+{
+	struct physdev_pci_device p;
+	u16 function;
+
+	if (copy_from_guest(&p, arg, sizeof(p)))
+		return -EFAULT;
+	if (p.seg)
+		return cmd == PHYSDEVOP_pci_device_remove ? 0 : -ENODEV;
+	function = bdf(p.bus, p.devfn);
+	switch (cmd) {
+	case PHYSDEVOP_pci_device_remove:
+		return msi_device_remove(function);
+	case PHYSDEVOP_restore_msi_ext:
+		return msi_restore(function);
+	default:
+		return msi_lend(function, cmd == PHYSDEVOP_prepare_msix);
+	}
+}
+
+static long restore_msi(u64 arg)
+{
+	struct physdev_restore_msi r;
+
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	return msi_restore(bdf(r.bus, r.devfn));
+}
+
+/* Where config space is in memory: taken, and not yet needed, since ports reach what is used here. */
 static long take_note(u64 arg, size_t bytes)
 {
 	u8 news[64];
@@ -267,9 +413,14 @@ HYPERCALL(hc_physdev_op)
 	case PHYSDEVOP_pci_mmcfg_reserved:
 		return take_note(a2, sizeof(struct physdev_pci_mmcfg_reserved));
 	case PHYSDEVOP_pci_device_add:
-		return take_note(a2, offsetof(struct physdev_pci_device_add, optarr));
+		return device_add(a2);
 	case PHYSDEVOP_pci_device_remove:
-		return take_note(a2, sizeof(struct physdev_pci_device));
+	case PHYSDEVOP_restore_msi_ext:
+	case PHYSDEVOP_prepare_msix:
+	case PHYSDEVOP_release_msix:
+		return device_op(a1, a2);
+	case PHYSDEVOP_restore_msi:
+		return restore_msi(a2);
 	default:
 		return -ENOSYS;
 	}

@@ -18,6 +18,7 @@
 #include "x86/cpu.h"
 #include "x86/decode.h"
 #include "x86/guest_copy.h"
+#include "x86/msi.h"
 #include "x86/pci.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
@@ -95,7 +96,7 @@ static void io_write(struct vcpu *v, u16 port, unsigned size, u32 val)
 
 	if ((port & 0xfffc) == 0xcfc && port + size <= 0xd00) {
 		if (access_machine(d))
-			pci_cf8_write(d->pci_cf8, port & 3, size, val);
+			msi_guest_config_write(d->pci_cf8, port & 3, size, val);
 	} else if (port == 0xcf8 && size == 4) {
 		d->pci_cf8 = val;
 	} else if (rangeset_contains(d->ioports, port, port + size - 1)) {
@@ -396,6 +397,47 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 
 /* --- Writes to page tables -------------------------------------------------------------------- */
 
+/* STOS or MOVS: forward as far as the page goes, backward one element; what is left of a REP faults again. */
+static bool drop_string(struct cpu_user_regs *regs, const struct insn *i)
+{
+	bool down = regs->rflags & RFLAGS_DF;
+	u64 nr = 1, step;
+
+	if (i->adsize != 8)
+		return false;
+	if (i->rep && !down)
+		nr = min(max((PAGE_SIZE - (regs->rdi & ~PAGE_MASK)) / i->opsize, 1ULL), regs->rcx);
+	step = nr * i->opsize;
+	regs->rdi += down ? -step : step;
+	if (i->class == INSN_MOVS)
+		regs->rsi += down ? -step : step;
+	if (i->rep)
+		regs->rcx -= nr;
+	if (!i->rep || !regs->rcx)
+		regs->rip += i->length;
+	return true;
+}
+
+/* A write to device registers that only the hypervisor writes: the instruction is done, and nothing is stored. */
+static bool drop_write(struct cpu_user_regs *regs)
+{
+	u8 code[INSN_MAX_BYTES];
+	size_t n = copy_from_guest_some(code, regs->rip, sizeof(code));
+	u64 new, flags, ones;
+	struct insn i;
+
+	if (!n || insn_decode(&i, code, n, in_long_mode(regs), regs) || !i.opsize || i.opsize > 8)
+		return false;
+	if (i.class == INSN_STOS || i.class == INSN_MOVS)
+		return drop_string(regs, &i);
+	/* What reads as well finds all ones, as where no device answers. */
+	ones = ~0ULL >> (64 - i.opsize * 8);
+	if (insn_apply_alu(&i, regs, ones, &new, &flags))
+		return false;
+	insn_finish(&i, regs, ones, flags);
+	return true;
+}
+
 /*
  * The guest's kernel wrote to a page that is mapped read-only. If the frame is
  * one of its L1 tables, the instruction is done for it: fetched, applied to the
@@ -423,6 +465,8 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	if (pte & PTE_RW)
 		return true;
 	target = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
+	if (io_frame_readonly(target))
+		return drop_write(regs);
 	level = hold_page_table(target, v->domain);
 	if (level != 1) {
 		if (level)

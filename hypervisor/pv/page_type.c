@@ -249,6 +249,9 @@ static int l1_get_io(u64 *pte, struct domain *pt_owner, struct domain *pg_owner,
 		return -EPERM;
 	if (!(*pte & CACHE_FLAGS))
 		*pte |= PTE_PWT | PTE_PCD;
+	/* Registers that are ours may be looked at: the mapping succeeds, without the right to write. */
+	if (io_frame_readonly(mfn))
+		*pte &= ~(u64)PTE_RW;
 	return 0;
 }
 

@@ -353,6 +353,7 @@ FAKE_HOOK int grant_host_unmap(struct vcpu *v, u64 host_addr, mfn_t frame, u32 f
 
 FAKE_HOOK void domain_fill_l4(struct domain *d, u64 *l4) { (void)d, (void)l4; }
 FAKE_HOOK void m2p_set(mfn_t mfn, u64 pfn) { (void)mfn, (void)pfn; }
+FAKE_HOOK bool io_frame_readonly(mfn_t mfn) { (void)mfn; return false; }
 FAKE_HOOK void l4_changed(mfn_t l4) { (void)l4; }
 
 /* --- People ---------------------------------------------------------------------------------------- */

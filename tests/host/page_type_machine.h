@@ -14,6 +14,7 @@
 #define RW (PTE_P | PTE_U | PTE_RW)
 #define HOLE 1000u   /* a frame with a frame table entry that is not RAM */
 #define BEYOND 5000u /* a frame without */
+#define MSIX_FRAME 6000u /* another, whose registers are the hypervisor's to write */
 
 static struct domain *a, *b; /* a is dom0, b an ordinary domain */
 static struct vcpu *v, *w;   /* a's */
@@ -23,6 +24,7 @@ static mfn_t l4_told, l4_filled;
 
 bool preempt_check(void) { return preempt_every && ++preempt_calls % preempt_every == 0; }
 void l4_changed(mfn_t l4) { l4_told = l4; }
+bool io_frame_readonly(mfn_t mfn) { return mfn.m == MSIX_FRAME; }
 
 void domain_fill_l4(struct domain *d, u64 *l4)
 {

@@ -390,6 +390,23 @@ static void cached_mappings_of_devices_become_uncached(void **state)
 	assert_int_equal(table(t.l1)[7], pte(MFN(BEYOND), RW | PTE_PAT | PTE_PWT));
 }
 
+static void frames_with_message_tables_are_mapped_read_only(void **state)
+{
+	struct tower t = build(a);
+
+	(void)state;
+	assert_int_equal(rangeset_add(a->iomem, MSIX_FRAME, MSIX_FRAME), 0);
+	table(t.l1)[6] = pte(MFN(MSIX_FRAME), RW);
+	assert_int_equal(pin(t.l4, 4), 0);
+	assert_int_equal(table(t.l1)[6], pte(MFN(MSIX_FRAME), RO | PTE_PWT | PTE_PCD));
+	assert_int_equal(update(t.l1, 7, pte(MFN(MSIX_FRAME), RW)), 0);
+	assert_int_equal(table(t.l1)[7], pte(MFN(MSIX_FRAME), RO | PTE_PWT | PTE_PCD));
+	/* Asking again for the right to write does not help. */
+	assert_int_equal(update(t.l1, 7, pte(MFN(MSIX_FRAME), RW | PTE_PWT | PTE_PCD)), 0);
+	assert_int_equal(table(t.l1)[7], pte(MFN(MSIX_FRAME), RO | PTE_PWT | PTE_PCD));
+	assert_int_equal(update(t.l1, 8, pte(MFN(MSIX_FRAME + 1), RW)), -EPERM);
+}
+
 static void kernel_pages_get_the_user_bit_and_the_marker(void **state)
 {
 	struct tower t = build(a);
@@ -760,6 +777,7 @@ int main(void)
 		T(frames_of_dom_io_need_the_io_right_and_are_not_counted),
 		T(the_io_right_of_one_domain_is_not_anothers),
 		T(cached_mappings_of_devices_become_uncached),
+		T(frames_with_message_tables_are_mapped_read_only),
 		T(kernel_pages_get_the_user_bit_and_the_marker),
 		T(tables_above_l1_get_the_user_bit),
 		T(entries_that_are_not_present_hold_nothing),
