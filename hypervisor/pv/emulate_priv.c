@@ -406,7 +406,8 @@ static bool drop_string(struct cpu_user_regs *regs, const struct insn *i)
 	if (i->adsize != 8)
 		return false;
 	if (i->rep && !down)
-		nr = min(max((PAGE_SIZE - (regs->rdi & ~PAGE_MASK)) / i->opsize, 1ULL), regs->rcx);
+		nr = max((PAGE_SIZE - (regs->rdi & ~PAGE_MASK)) / i->opsize, 1ULL);
+	nr = i->rep ? min(nr, regs->rcx) : 1;
 	step = nr * i->opsize;
 	regs->rdi += down ? -step : step;
 	if (i->class == INSN_MOVS)

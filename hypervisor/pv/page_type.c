@@ -168,6 +168,17 @@ static bool type_put(struct page_info *pg)
 	return last_of_table;
 }
 
+/* Drops one count if others stay. */
+static bool type_put_unless_last(struct page_info *pg)
+{
+	u64 x = READ_ONCE(pg->type);
+
+	while (COUNT_OF(x) > 1)
+		if (likely(cmpxchg64(&pg->type, &x, x - 1)))
+			return true;
+	return false;
+}
+
 /* The count that the taker-apart or failed promoter still holds. */
 static void type_drop_unvalidated(struct page_info *pg)
 {
@@ -592,15 +603,20 @@ int get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
 void put_page_table(struct vcpu *v, mfn_t mfn)
 {
 	struct pt_job *job = &v->pv.job;
+	bool busy = job->depth;
 
-	if (unlikely(job->depth)) {
-		/* An operation puts one table, and lets go of the one it changed: nothing starts while a job is there. */
+	if (unlikely(busy && TYPE_OF(mfn_to_page(mfn)->type) != PGT_l1)) {
+		if (type_put_unless_last(mfn_to_page(mfn))) {
+			put_page(mfn);
+			return;
+		}
+		/* One operation puts one table and lets go of the one it changed; none begins while a job is there. */
 		BUG_ON(job->nr_later == ARRAY_SIZE(job->later));
 		job->later[job->nr_later++] = mfn.m;
 		return;
 	}
 	table_put(job, mfn);
-	if (job->depth)
+	if (!busy && job->depth)
 		job_run(job, v->domain);
 }
 
@@ -642,7 +658,8 @@ int pt_job_abort(struct vcpu *v)
 	return job->depth ? -ERESTART : 0;
 }
 
-unsigned hold_page_table(mfn_t mfn, struct domain *d)
+/* Holds a validated table of level 1..max_level. */
+static unsigned hold_table(mfn_t mfn, struct domain *d, unsigned max_level)
 {
 	struct page_info *pg;
 	u64 x;
@@ -653,12 +670,22 @@ unsigned hold_page_table(mfn_t mfn, struct domain *d)
 	pg = mfn_to_page(mfn);
 	x = READ_ONCE(pg->type);
 	do {
-		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > PGT_l4) {
+		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > LEVEL_TYPE(max_level)) {
 			put_page(mfn);
 			return 0;
 		}
 	} while (unlikely(!cmpxchg64(&pg->type, &x, x + 1)));
 	return TYPE_OF(x) >> PGT_type_shift;
+}
+
+unsigned hold_page_table(mfn_t mfn, struct domain *d)
+{
+	return hold_table(mfn, d, 4);
+}
+
+bool hold_l1_table(mfn_t mfn, struct domain *d)
+{
+	return hold_table(mfn, d, 1) == 1;
 }
 
 void release_page_table(struct vcpu *v, mfn_t mfn)

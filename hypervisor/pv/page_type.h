@@ -80,6 +80,11 @@ int pt_job_abort(struct vcpu *v);
  * `d` now.
  */
 unsigned hold_page_table(mfn_t mfn, struct domain *d);
+/*
+ * The same for an L1 table only. For callers that do not go on with v->pv.job
+ * (page faults, grants): letting go of a higher table may leave work there.
+ */
+bool hold_l1_table(mfn_t mfn, struct domain *d);
 void release_page_table(struct vcpu *v, mfn_t mfn);
 
 /* Pins a table as level 1..4: it keeps its type until unpinned. -EINVAL, -ERESTART as above. */

@@ -582,6 +582,21 @@ static u32 choose(struct model_vcpu *mv, u32 d)
 	return op;
 }
 
+/* With a call unfinished, the guest took an event and changes an L1 entry in its handler. */
+static void change_in_handler(struct model_vcpu *mv, u32 d)
+{
+	u64 m = pick_table(d), e = random_entry(d), *entry = &table(m)[slot[below(ARRAY_SIZE(slot))]];
+	int want;
+
+	if (!hold_l1_table(MFN(m), dom[d]))
+		return;
+	assert_true(is_ram(m) && frame[m].use == USE_L1 && frame[m].types);
+	want = l1_same(*entry, e) ? 0 : l1_verdict(e, d, d);
+	if (mod_l1_entry(mv->v, entry, e, false, dom[d], dom[d]) != want)
+		FAIL(m, "an L1 update in a handler had another outcome than predicted");
+	release_page_table(mv->v, MFN(m));
+}
+
 /* One turn of a vcpu: it goes on with what it left, or begins a hypercall. */
 static void turn(u32 d, u32 i)
 {
@@ -597,6 +612,10 @@ static void turn(u32 d, u32 i)
 		if (mv->v->pv.job.depth && chance(2)) {
 			pt_job_abort(mv->v);
 			mv->last = OP_NONE;
+			return;
+		}
+		if (busy && chance(20)) {
+			change_in_handler(mv, d);
 			return;
 		}
 		if (pt_job_resume(mv->v)) {

@@ -180,6 +180,34 @@ static void a_table_let_go_during_a_job_is_taken_apart_after_it(void **state)
 	assert_as_before();
 }
 
+/* The guest takes an event between two pieces of a hypercall, and its handler changes entries. */
+static void tables_can_be_changed_while_a_job_is_unfinished(void **state)
+{
+	mfn_t l4 = build_wide(0);
+	struct tower t = build(a);
+
+	(void)state;
+	assert_int_equal(pin(t.l4, 4), 0);
+	take_snapshot(&before);
+	preempt_every = 1;
+	assert_int_equal(pin_page_table(v, l4, a, 4), -ERESTART);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(hold_l1_table(t.l1, a));
+		assert_int_equal(mod_l1_entry(v, &table(t.l1)[i], pte(t.data, RW), false, a, a), 0);
+		release_page_table(v, t.l1);
+		assert_int_equal(hold_page_table(t.l4, a), 4);
+		release_page_table(v, t.l4);
+		assert_true(hold_l1_table(t.l1, a));
+		assert_int_equal(mod_l1_entry(v, &table(t.l1)[i], 0, false, a, a), 0);
+		release_page_table(v, t.l1);
+	}
+	assert_int_equal(v->pv.job.nr_later, 0);
+	assert_int_equal(update(t.l1, 5, pte(t.data, RW)), 0);
+	while (pt_job_abort(v))
+		;
+	assert_as_before();
+}
+
 static void an_aborted_promotion_gives_back_everything(void **state)
 {
 	mfn_t l4 = build_wide(0);
@@ -327,6 +355,9 @@ static void only_a_table_of_the_named_domain_can_be_held(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(hold_page_table(tables[i], a), i + 1);
 		release_page_table(v, tables[i]);
+		assert_int_equal(hold_l1_table(tables[i], a), !i);
+		if (!i)
+			release_page_table(v, tables[i]);
 	}
 }
 
@@ -412,6 +443,7 @@ int main(void)
 		T(a_preempted_demotion_goes_on_until_nothing_is_left),
 		T(nothing_new_begins_while_a_job_is_unfinished),
 		T(a_table_let_go_during_a_job_is_taken_apart_after_it),
+		T(tables_can_be_changed_while_a_job_is_unfinished),
 		T(an_aborted_promotion_gives_back_everything),
 		T(an_aborted_demotion_is_finished),
 		T(aborting_after_a_finished_promotion_drops_its_hold),
