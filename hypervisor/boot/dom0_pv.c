@@ -414,7 +414,7 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
 
 	/* As many vcpus as CPUs, unless another number was asked for: more of them take turns. */
-	vcpus = o->dom0_vcpus_max == ~0u ? nr_cpus : min(o->dom0_vcpus_max, (u32)MAX_VCPUS);
+	vcpus = min(nr_cpus, o->dom0_vcpus_max);
 	vcpus = max(vcpus, o->dom0_vcpus_min);
 	dom0 = b->d = domain_create(0, vcpus, true, NULL);
 	if (!dom0 || pirqs_init(dom0))
@@ -446,6 +446,8 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	give_frames(b, b->chunk);
 
 	elf_load(&b->elf, load_segment, b);
+	if (b->elf.has_hypercall_page)
+		hypercall_page_fill(at(b, PFN_DOWN(b->elf.hypercall_page - b->elf.virt_base)));
 	if (b->initrd_len)
 		copy_initrd(b, &bi->module[1]);
 	if (buffer_len)

@@ -54,6 +54,8 @@ struct vcpu {
 	bool blocked;                /* [A] in SCHEDOP_block or poll */
 	u32 poll_port;               /* [A] 0 none, ~0 several */
 	bool polling;                /* [A] */
+	bool in_poll;                /* [V] it gave up its CPU to poll */
+	bool initialising;           /* [A] VCPUOP_initialise is at work on it */
 	u64 credit_start;            /* [S] when it was last put on a CPU (ns) */
 
 	/* Time */

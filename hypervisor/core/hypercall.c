@@ -12,6 +12,7 @@
  * Who may call what is decided in the handlers, by core/access.c.
  */
 #include "core/hypercall.h"
+#include "x86/asm.h"
 #include "x86/cpu.h"
 #include "xen/xen.h"
 
@@ -69,6 +70,7 @@ long hypercall_continue(unsigned nr, u64 a1, u64 a2, u64 a3, u64 a4)
 	struct multicall_entry *e = in_multicall[this_cpu()];
 	struct cpu_user_regs *regs = guest_regs();
 
+	this_cpu_info()->continued = true;
 	if (e) {
 		for (unsigned i = 0; i < nr; i++)
 			e->args[i] = args[i];
@@ -118,10 +120,10 @@ HYPERCALL(hc_multicall)
 			e.result = -EINVAL;
 		} else {
 			in_multicall[cpu] = &e;
-			e.result = hypercall_table[e.op](e.args[0], e.args[1], e.args[2], e.args[3], e.args[4]);
+			e.result = hypercall_table[index_nospec(e.op, NR_HYPERCALLS)](e.args[0], e.args[1], e.args[2], e.args[3], e.args[4]);
 			in_multicall[cpu] = NULL;
 		}
-		if (unlikely((long)e.result == -ERESTART)) {
+		if (unlikely((long)e.result == -ERESTART && this_cpu_info()->continued)) {
 			/* The entry holds what is left of it; the next round of this multicall does that. */
 			if (copy_to_guest(gva, &e, sizeof(e)))
 				return -EFAULT;

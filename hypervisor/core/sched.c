@@ -112,7 +112,7 @@ void runstate_publish(struct vcpu *v)
 	}
 	/* A guest that unmapped its area misses the news; that is its own affair. */
 	if (copy_to_guest(v->runstate_gva, &rs, sizeof(rs)))
-		v->runstate_gva = 0;
+		barrier();
 	if (user)
 		write_cr3(v->pv.user_cr3);
 }
@@ -190,6 +190,14 @@ void vcpu_kick(struct vcpu *v)
 	}
 }
 
+/* Whatever ended it: the event it waited for, another one, or the time-out. */
+static void poll_over(struct vcpu *v)
+{
+	v->in_poll = false;
+	events_poll_end(v);
+	timer_stop(&v->poll_timer);
+}
+
 /* --- Switching ------------------------------------------------------------------------------------ */
 
 static void switch_state(struct run_queue *q, struct vcpu *next)
@@ -207,6 +215,8 @@ static void switch_state(struct run_queue *q, struct vcpu *next)
 		time_publish(next);
 	}
 	ci->vcpu = next;
+	if (next->in_poll)
+		poll_over(next);
 	runstate_publish(next);
 }
 
@@ -366,6 +376,7 @@ static long poll(struct vcpu *v, u64 gva)
 		WRITE_ONCE(v->blocked, false);
 		return 0;
 	}
+	v->in_poll = true;
 	if (p.timeout)
 		timer_set(&v->poll_timer, p.timeout);
 	set_work(this_cpu(), WORK_SCHEDULE);

@@ -60,6 +60,14 @@ void vcpu_kick(struct vcpu *v);
 void flush_tlb_domain(struct domain *d);
 
 /*
+ * The TLB clock: it advances with each flush of everything on a CPU. A
+ * translation that was removed when the clock showed t is gone from every CPU
+ * after flush_tlb_since(t), which flushes those that have not done so since.
+ */
+u64 tlb_clock(void);
+void flush_tlb_since(u64 t);
+
+/*
  * True when a long hypercall should stop here and be continued, because an
  * interrupt, an event or the scheduler is waiting.
  */

@@ -16,27 +16,28 @@ void vcpu_stop_periodic(struct vcpu *v);
 
 static long initialise(struct vcpu *v, u64 gva)
 {
-	struct domain *d = v->domain;
 	struct vcpu_guest_context *c;
 	long rc;
 
-	if (v->vcpu_info == NULL)
-		return -EINVAL;
+	/* Checking its page tables may take several goes; what an earlier one left comes first. */
+	if (pt_job_resume(current))
+		return hypercall_continue(0, 0, 0, 0, 0);
+	if (READ_ONCE(v->initialised))
+		return -EEXIST;
+	if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQUIRE))
+		return -EBUSY;
 	c = hv_alloc(sizeof(*c));
-	if (!c)
-		return -ENOMEM;
-	rc = -EFAULT;
-	if (copy_from_guest(c, gva, sizeof(*c)))
-		goto out;
-	spin_lock(&d->lock);
-	rc = -EEXIST;
-	if (!v->initialised) {
-		rc = pv_set_context(v, c);
-		v->initialised = rc == 0;
+	rc = -ENOMEM;
+	if (c) {
+		rc = -EFAULT;
+		if (!copy_from_guest(c, gva, sizeof(*c)))
+			rc = v->initialised ? -EEXIST : pv_set_context(v, c);
+		if (!rc)
+			v->initialised = true;
+		hv_free(c);
 	}
-	spin_unlock(&d->lock);
-out:
-	hv_free(c);
+	__atomic_store_n(&v->initialising, false, __ATOMIC_RELEASE);
+	pt_job_settle(current);
 	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
 }
 

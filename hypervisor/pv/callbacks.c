@@ -102,6 +102,39 @@ HYPERCALL(hc_callback_op)
 }
 
 /*
+ * The stubs a guest may call instead of using SYSCALL itself: rcx and r11, which
+ * SYSCALL destroys, are kept on the stack. That of iret is jumped to with the
+ * frame's last six words in place and adds the first three.
+ */
+void hypercall_page_fill(u8 *page)
+{
+	static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+	static const u8 iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret, 0, 0, 0, 0x0f, 0x05 };
+
+	memset(page, 0xcc, PAGE_SIZE);
+	for (u32 n = 0; n < PAGE_SIZE / 32; n++) {
+		memcpy(page + n * 32, call, sizeof(call));
+		memcpy(page + n * 32 + 4, &n, sizeof(n));
+	}
+	memcpy(page + __HYPERVISOR_iret * 32, iret, sizeof(iret));
+}
+
+bool pv_install_hypercall_page(struct domain *d, u64 gfn_and_flags)
+{
+	u8 *page;
+
+	/* The low bits choose one of several pages; there is one. */
+	if (gfn_and_flags & (PAGE_SIZE - 1))
+		return false;
+	page = get_guest_frame(d, GFN(gfn_and_flags >> PAGE_SHIFT), true);
+	if (!page)
+		return false;
+	hypercall_page_fill(page);
+	put_guest_frame(d, page, true);
+	return true;
+}
+
+/*
  * The return from every handler (abi.md 1.9). Leaves by the exit path directly:
  * rax is the guest's, and a value of it must not be taken for an error code.
  */

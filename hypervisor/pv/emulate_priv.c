@@ -155,6 +155,8 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct i
 	return true;
 }
 
+#define MSR_HYPERCALL_PAGE 0x40000000 /* CPUID leaf 0x40000002 says so */
+
 /* --- MSRs -------------------------------------------------------------------------------- */
 
 static bool read_msr(struct vcpu *v, u32 msr, u64 *val)
@@ -217,6 +219,8 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 val)
 	case 0x8b:
 	case 0x17a:
 		return true;
+	case MSR_HYPERCALL_PAGE:
+		return pv_install_hypercall_page(v->domain, val);
 	default:
 		/* What it may read it may write back; a change has no effect. */
 		return read_msr(v, msr, &now);
@@ -449,7 +453,7 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	u8 code[INSN_MAX_BYTES];
 	mfn_t table, target;
 	u64 *pl1e, pte, *entry, old, part, new, flags;
-	unsigned shift, n, level;
+	unsigned shift, n;
 	struct insn i;
 	u64 mask;
 	int rc;
@@ -468,12 +472,8 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	target = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
 	if (io_frame_readonly(target))
 		return drop_write(regs);
-	level = hold_page_table(target, v->domain);
-	if (level != 1) {
-		if (level)
-			release_page_table(v, target);
+	if (!hold_l1_table(target, v->domain))
 		return false;
-	}
 	rc = -EINVAL;
 	n = copy_from_guest_some(code, regs->rip, sizeof(code));
 	if (!n || insn_decode(&i, code, n, in_long_mode(regs), regs))

@@ -73,6 +73,15 @@
 	SAVE_REGS
 .endm
 
+/* %rsp = cpu_info. A guest that is not isolated runs on the full table already: hv_cr3 is 0. */
+.macro LOAD_HV_TABLE
+	mov	CI_hv_cr3(%rsp), %rbx
+	test	%rbx, %rbx
+	jz	1f
+	mov	%rbx, %cr3
+1:
+.endm
+
 /* %rsp = frame anywhere in the CPU's area. Leaves in %r12 the root table's cr3 if that was loaded, else 0. */
 .macro LOAD_FULL_TABLE
 	mov	%rsp, %rbx
@@ -107,13 +116,16 @@ lstar_entry:
 	mov	%r10, %rcx
 	lea	hypercall_table(%rip), %r11
 	call	*(%r11, %rax, 8)
-	cmp	$-85, %rax			/* -ERESTART: run the same hypercall again */
+	cmp	$-85, %rax			/* -ERESTART, if it is no guest's number that looks the same */
 	je	2f
-	mov	%rax, REGS_rax(%rsp)
+3:	mov	%rax, REGS_rax(%rsp)
 	jmp	guest_exit_current
 1:	movq	$-38, REGS_rax(%rsp)		/* -ENOSYS */
 	jmp	guest_exit_current
-2:	subq	$2, REGS_rip(%rsp)
+2:	cmpb	$0, CI_continue(%rsp)
+	je	3b
+	movb	$0, CI_continue(%rsp)
+	subq	$2, REGS_rip(%rsp)		/* run the same SYSCALL again */
 	jmp	guest_exit_current
 
 user_syscall:
@@ -124,8 +136,7 @@ user_syscall:
 
 lstar_entry_xpti:
 	SYSCALL_FRAME
-	mov	CI_hv_cr3(%rsp), %rbx
-	mov	%rbx, %cr3
+	LOAD_HV_TABLE
 	mov	CI_current(%rsp), %rbx
 	mov	%rsp, %rsi
 	cmpb	$0, VCPU_kernel_mode(%rbx)
@@ -150,8 +161,7 @@ cstar_entry:
 cstar_entry_xpti:
 	SYSCALL_FRAME
 	movq	$GUEST_CS32, REGS_cs(%rsp)
-	mov	CI_hv_cr3(%rsp), %rbx
-	mov	%rbx, %cr3
+	LOAD_HV_TABLE
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_user_syscall32
@@ -183,8 +193,7 @@ sysenter_entry_xpti:
 	pushq	$0
 	SAVE_REGS
 	cld
-	mov	CI_hv_cr3(%rsp), %rbx
-	mov	%rbx, %cr3
+	LOAD_HV_TABLE
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_sysenter
@@ -411,10 +420,13 @@ hypercall_from_regs:
 	call	*(%r11, %rax, 8)
 	cmp	$-85, %rax
 	je	2f
-	mov	%rax, REGS_rax(%rsp)
+3:	mov	%rax, REGS_rax(%rsp)
 	jmp	guest_exit_current
 1:	movq	$-38, REGS_rax(%rsp)
 	jmp	guest_exit_current
-2:	subq	$2, REGS_rip(%rsp)
+2:	cmpb	$0, CI_continue(%rsp)
+	je	3b
+	movb	$0, CI_continue(%rsp)
+	subq	$2, REGS_rip(%rsp)
 	jmp	guest_exit_current
 	.section .note.GNU-stack, "", @progbits

@@ -15,17 +15,12 @@
 /* The L1 entry meant, its table held in *table. */
 static u64 *find_entry(struct vcpu *v, u64 host_addr, u32 flags, mfn_t *table)
 {
-	unsigned level;
-
 	if (!(flags & GNTMAP_contains_pte))
 		return guest_l1_entry(v, host_addr, table);
 	*table = MFN(host_addr >> PAGE_SHIFT);
-	level = hold_page_table(*table, v->domain);
-	if (level == 1)
-		return (u64 *)((char *)map_frame(*table) + (host_addr & (PAGE_SIZE - 1) & ~7ULL));
-	if (level)
-		release_page_table(v, *table);
-	return NULL;
+	if (!hold_l1_table(*table, v->domain))
+		return NULL;
+	return (u64 *)((char *)map_frame(*table) + (host_addr & (PAGE_SIZE - 1) & ~7ULL));
 }
 
 int grant_host_map(struct vcpu *v, u64 host_addr, mfn_t frame, u32 flags)
@@ -60,6 +55,7 @@ int grant_host_unmap(struct vcpu *v, u64 host_addr, mfn_t frame, u32 flags)
 	old = READ_ONCE(*entry);
 	/* It may have been overwritten since; then there is nothing of the grant's left to clear. */
 	if ((old & PTE_P) && (old & PTE_MFN_MASK) >> PAGE_SHIFT == frame.m &&
+	    !(old & PTE_RW) == !!(flags & GNTMAP_readonly) &&
 	    !mod_l1_entry(v, entry, 0, false, v->domain, v->domain))
 		rc = GNTST_okay;
 	unmap_frame(entry);

@@ -25,14 +25,10 @@
 #define MMU_UPDATE_CONTINUED (1ULL << 63) /* in our repeated count: *done was begun */
 
 /* Whose frames entries may name, and whose tables are changed: foreigndom's two halves (abi.md 2.7). */
-static int find_domains(u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
+static int find_others(struct domain *self, u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
 {
-	struct domain *self = current->domain;
 	domid_t pg = foreigndom & 0xffff, pt = foreigndom >> 16 & 0xffff;
 
-	*pt_owner = *pg_owner = self;
-	if (likely(foreigndom == DOMID_SELF))
-		return 0;
 	if (pt) {
 		*pt_owner = hypercall_target(pt - 1);
 		if (!*pt_owner)
@@ -57,7 +53,15 @@ static int find_domains(u64 foreigndom, struct domain **pt_owner, struct domain 
 	return 0;
 }
 
-static void put_domains(struct domain *pt_owner, struct domain *pg_owner)
+static inline int find_domains(u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
+{
+	struct domain *self = current->domain;
+
+	*pt_owner = *pg_owner = self;
+	return likely(foreigndom == DOMID_SELF) ? 0 : find_others(self, foreigndom, pt_owner, pg_owner);
+}
+
+static inline void put_domains(struct domain *pt_owner, struct domain *pg_owner)
 {
 	if (unlikely(pg_owner != current->domain))
 		hypercall_target_put(pg_owner);
@@ -65,29 +69,29 @@ static void put_domains(struct domain *pt_owner, struct domain *pg_owner)
 		hypercall_target_put(pt_owner);
 }
 
-/* One MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. */
-static int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
-		      struct domain *pg_owner)
+/*
+ * The L1 table that a batch of updates is at: held from one update to the next,
+ * since most batches go through one table.
+ */
+struct held_table {
+	mfn_t mfn;
+	bool held;
+};
+
+static inline void let_go(struct vcpu *v, struct held_table *h)
+{
+	if (h->held)
+		release_page_table(v, h->mfn);
+	h->held = false;
+}
+
+/* Not a table now: a plain store, as Linux does to tables it has not pinned yet. */
+static int store_plain(u64 ptr, u64 val, struct domain *d)
 {
 	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
-	unsigned level = hold_page_table(mfn, pt_owner);
 	u64 *entry;
-	int rc;
 
-	if (likely(level)) {
-		entry = (u64 *)((char *)map_frame(mfn) + (ptr & (PAGE_SIZE - 1) & ~7ULL));
-		if (likely(level == 1))
-			rc = mod_l1_entry(v, entry, val, keep_ad, pt_owner, pg_owner);
-		else if (pg_owner != pt_owner)
-			rc = -EPERM;
-		else
-			rc = mod_table_entry(v, entry, mfn, val, keep_ad, level, pt_owner);
-		unmap_frame(entry);
-		release_page_table(v, mfn);
-		return rc;
-	}
-	/* Not a table now: a plain store, as Linux does to tables it has not pinned yet. */
-	if (!get_page_writable(mfn, pt_owner))
+	if (!get_page_writable(mfn, d))
 		return -EINVAL;
 	entry = (u64 *)((char *)map_frame(mfn) + (ptr & (PAGE_SIZE - 1) & ~7ULL));
 	WRITE_ONCE(*entry, val);
@@ -96,15 +100,55 @@ static int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct dom
 	return 0;
 }
 
+/* One MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. */
+static int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
+		      struct domain *pg_owner, struct held_table *h)
+{
+	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
+	unsigned level = 1;
+	u64 *entry;
+	int rc;
+
+	if (!h->held || !mfn_eq(h->mfn, mfn)) {
+		let_go(v, h);
+		level = hold_page_table(mfn, pt_owner);
+		if (unlikely(!level))
+			return store_plain(ptr, val, pt_owner);
+		*h = (struct held_table){ mfn, true };
+	}
+	entry = (u64 *)((char *)map_frame(mfn) + (ptr & (PAGE_SIZE - 1) & ~7ULL));
+	if (likely(level == 1)) {
+		rc = mod_l1_entry(v, entry, val, keep_ad, pt_owner, pg_owner);
+	} else {
+		/* A hold on a higher table could become the last one and start a job: not longer than needed. */
+		rc = pg_owner != pt_owner ? -EPERM :
+					    mod_table_entry(v, entry, mfn, val, keep_ad, level, pt_owner);
+		let_go(v, h);
+	}
+	unmap_frame(entry);
+	return rc;
+}
+
 static int machphys_one(u64 ptr, u64 pfn, struct domain *d)
 {
 	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
 
-	if (!get_page(mfn, d))
+	if (d == dom_io || d == dom_xen || !get_page(mfn, d))
 		return -EINVAL;
 	m2p_set(mfn, pfn);
 	put_page(mfn);
 	return 0;
+}
+
+/* Tells how many requests are done, in all parts of a continued call together. */
+static int report_done(u64 gva, u32 done, u64 count_arg)
+{
+	u32 total = 0;
+
+	if ((count_arg & MMU_UPDATE_CONTINUED) && copy_from_guest(&total, gva, 4))
+		return -EFAULT;
+	total += done;
+	return copy_to_guest(gva, &total, 4);
 }
 
 HYPERCALL(hc_mmu_update)
@@ -113,6 +157,7 @@ HYPERCALL(hc_mmu_update)
 	struct mmu_update req;
 	struct domain *pt_owner, *pg_owner;
 	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0;
+	struct held_table held = { .held = false };
 	int rc;
 
 	if (pt_job_resume(v))
@@ -126,10 +171,10 @@ HYPERCALL(hc_mmu_update)
 			break;
 		switch (req.ptr & 3) {
 		case MMU_NORMAL_PT_UPDATE:
-			rc = update_one(v, req.ptr, req.val, false, pt_owner, pg_owner);
+			rc = update_one(v, req.ptr, req.val, false, pt_owner, pg_owner, &held);
 			break;
 		case MMU_PT_UPDATE_PRESERVE_AD:
-			rc = update_one(v, req.ptr, req.val, true, pt_owner, pg_owner);
+			rc = update_one(v, req.ptr, req.val, true, pt_owner, pg_owner, &held);
 			break;
 		case MMU_MACHPHYS_UPDATE:
 			rc = machphys_one(req.ptr, req.val, pg_owner);
@@ -141,22 +186,16 @@ HYPERCALL(hc_mmu_update)
 			break;
 		done++;
 		gva += sizeof(req);
-		if (done < count && preempt_check()) {
+		if (!(done & 15) && done < count && preempt_check()) {
 			rc = -ERESTART;
 			break;
 		}
 	}
+	let_go(v, &held);
 	put_domains(pt_owner, pg_owner);
 	pt_job_settle(v);
-	if (done_gva) {
-		u32 total = 0;
-
-		if ((a2 & MMU_UPDATE_CONTINUED) && copy_from_guest(&total, done_gva, 4))
-			return -EFAULT;
-		total += done;
-		if (copy_to_guest(done_gva, &total, 4))
-			return -EFAULT;
-	}
+	if (done_gva && report_done(done_gva, done, a2))
+		return -EFAULT;
 	/* An unfinished demotion needs the vcpu to come back, with nothing else left to do perhaps. */
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
 		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
@@ -168,7 +207,6 @@ u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table)
 {
 	u64 cr3 = v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3;
 	mfn_t mfn = MFN(cr3 >> PAGE_SHIFT);
-	unsigned held;
 
 	if (va >= HV_VIRT_START && va < HV_VIRT_END)
 		return NULL;
@@ -181,12 +219,8 @@ u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table)
 		mfn = MFN((e & PTE_MFN_MASK) >> PAGE_SHIFT);
 	}
 	/* The walk took no references: what it found is believed only once the table is held. */
-	held = hold_page_table(mfn, v->domain);
-	if (held != 1) {
-		if (held)
-			release_page_table(v, mfn);
+	if (!hold_l1_table(mfn, v->domain))
 		return NULL;
-	}
 	*table = mfn;
 	return (u64 *)map_frame(mfn) + (va >> 12 & 511);
 }
@@ -237,6 +271,8 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn)
 			return rc;
 		v->pv.kernel_cr3 = new;
 	}
+	/* The one load of CR3 that counts as a flush: those between kernel and user are too many to keep time by. */
+	tlb_tick();
 	load_guest_table(v);
 	if (old != new)
 		put_page_table(v, MFN(old >> PAGE_SHIFT));
@@ -349,6 +385,9 @@ HYPERCALL(hc_mmuext_op)
 	rc = find_domains(a4 & 0xffff, &pt_owner, &d);
 	if (rc)
 		return rc;
+	/* What is not RAM, or the hypervisor's to show, can be mapped and nothing else. */
+	if (unlikely(d == dom_io || d == dom_xen))
+		return -EPERM;
 	while (done < count) {
 		rc = copy_from_guest(&op, gva, sizeof(op));
 		if (!rc)
@@ -364,13 +403,9 @@ HYPERCALL(hc_mmuext_op)
 	}
 	put_domains(pt_owner, d);
 	pt_job_settle(v);
+	if (a3 && report_done(a3, done, a2))
+		return -EFAULT;
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
-		return hypercall_continue(2, gva, count - done, 0, 0);
-	if (a3) {
-		u32 n = done;
-
-		if (copy_to_guest(a3, &n, 4))
-			return -EFAULT;
-	}
+		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
 	return rc;
 }

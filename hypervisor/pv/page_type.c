@@ -11,14 +11,15 @@
  * Invariants, true whenever no CPU is inside a function of this file:
  *
  *  1. A frame has one type at a time. The type changes only while its count is 0.
- *  2. A present L1 entry that may write holds a writable type and a reference on
+ *  2. A present L1 entry that may write holds a count of the writable type on
  *     its frame; one that may only read holds a reference. Entries for what is
  *     not RAM hold nothing.
- *  3. A present entry of level n > 1 holds type L(n-1) and a reference on its frame.
+ *  3. A present entry of level n > 1 holds a count of type L(n-1) on its frame.
  *  4. PGT_validated is set exactly while every entry of the table holds what 2
  *     and 3 say. A frame with type count > 0 and without it is in the hands of
  *     one vcpu's job (or one CPU's function), which holds the single count.
- *  5. A frame with type count > 0 has a reference count > 0, so it is not freed.
+ *  5. All counts of a frame's type together hold one reference, taken with the
+ *     first and given back with the last: a frame in use is not freed.
  *
  * No lock: counts change by compare-and-exchange on the frame's own words. The
  * reasoning at each exchange says what makes it right. Entries are exchanged
@@ -36,10 +37,12 @@
  * lowest table of its chain, which needs only tables lower still, and L1
  * tables are done in one go.
  *
- * TLBs: an old translation must not outlive the type it was made under. The
- * domain's TLBs are flushed when a frame changes from writable to something
- * that must not be written, from a table to anything else, and when one that
- * was ever mapped is freed: its next owner's data is nobody else's to read.
+ * TLBs: an old translation must not outlive the type it was made under. They are
+ * flushed when a frame changes from writable to something that must not be
+ * written, from a table to anything else, and when one that was ever mapped is
+ * freed: its next owner's data is nobody else's to read. A frame's type word
+ * keeps the time at which its last count went (by the TLB clock, x86/tlb.c), and
+ * CPUs that have flushed since then are left alone.
  */
 #include "pv/page_type.h"
 #include "core/domain.h"
@@ -87,8 +90,9 @@ static void free_owned_page(mfn_t mfn, domid_t owner)
 	struct page_info *pg = mfn_to_page(mfn);
 
 	ASSERT(!COUNT_OF(pg->type));
+	/* Mappings for reading have left no time behind: every CPU might still hold one. */
 	if (TYPE_OF(pg->type) != PGT_none || (pg->type & PGT_readable))
-		flush_tlb_domain(d);
+		flush_tlb_since(tlb_clock());
 	m2p_set(mfn, ~0ULL);
 	__atomic_fetch_sub(&d->tot_pages, 1, __ATOMIC_SEQ_CST);
 	free_pages(mfn, 0, true);
@@ -110,67 +114,123 @@ static bool change_needs_flush(u64 was, u64 is)
 	return was != is && was != PGT_none;
 }
 
-/*
- * Takes one count of `type`. 0: taken, the frame is validated. 1: the caller
- * made the change from another use; the frame is not validated and the count
- * is the caller's to validate or drop. -EINVAL: used as something else.
- * -ERESTART: someone is at work on it.
- */
-static int type_get(struct page_info *pg, struct domain *owner, u64 type)
+/* The type word of a frame whose last count goes: its type, and when that was. */
+static u64 type_idle(u64 type)
 {
-	u64 x = READ_ONCE(pg->type), new;
-	bool flush = false;
-
-	do {
-		if (COUNT_OF(x) == 0) {
-			/* Count 0: nobody relies on the old type, the exchange makes it ours alone. */
-			flush = change_needs_flush(TYPE_OF(x), type);
-			new = type | 1;
-			if (type == PGT_writable && !flush)
-				new |= PGT_validated;
-		} else if (TYPE_OF(x) != type) {
-			return -EINVAL;
-		} else if (unlikely(!(x & PGT_validated))) {
-			return -ERESTART;
-		} else {
-			new = x + 1;
-		}
-	} while (unlikely(!cmpxchg64(&pg->type, &x, new)));
-
-	if (COUNT_OF(x) != 0)
-		return 0;
-	if (flush)
-		flush_tlb_domain(owner);
-	if (type != PGT_writable)
-		return 1;
-	if (flush)
-		__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
-	return 0;
+	return TYPE_OF(type) | (tlb_clock() << PGT_stamp_shift & PGT_stamp_mask);
 }
 
 /*
- * Drops one count. True: it was the last of a table or descriptor page, which
- * is now not validated and the caller's alone to take apart.
+ * When the last count of an idle type went, by the TLB clock. The stamp has
+ * only the low bits: of the moments they could mean, the latest is taken, which
+ * may cost a flush too many and never one too few.
  */
-static bool type_put(struct page_info *pg)
+static u64 type_idle_since(u64 x)
 {
+	u64 clock = tlb_clock();
+
+	return clock - ((clock - ((x & PGT_stamp_mask) >> PGT_stamp_shift)) & (PGT_stamp_mask >> PGT_stamp_shift));
+}
+
+/* Makes the first count of `type`. True: `*x`, the word that was there, is replaced, and a reference is held. */
+static bool type_begin(mfn_t mfn, struct domain *d, u64 type, u64 *x)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 new = type | 1;
+
+	if (type == PGT_writable && !change_needs_flush(TYPE_OF(*x), type))
+		new |= PGT_validated;
+	/* Count 0: nobody relies on the old type, the exchange makes it ours alone. */
+	if (likely(cmpxchg64(&pg->type, x, new)))
+		return true;
+	put_page(mfn);
+	return false;
+}
+
+/*
+ * Takes one count of `type` on a frame of `d`. 0: taken, the frame is
+ * validated. 1: the caller made the change from another use; the frame is not
+ * validated and the count is the caller's to validate or drop. -EINVAL: not
+ * d's, or used as something else. -ERESTART: someone is at work on it.
+ */
+static int type_get(mfn_t mfn, struct domain *d, u64 type)
+{
+	struct page_info *pg;
+	u64 x;
+
+	if (unlikely(!mfn_valid(mfn)))
+		return -EINVAL;
+	pg = mfn_to_page(mfn);
+	x = READ_ONCE(pg->type);
+	for (;;) {
+		if (COUNT_OF(x) == 0) {
+			/* Invariant 5: the first count comes with a reference, which all others share. */
+			if (unlikely(!get_page(mfn, d)))
+				return -EINVAL;
+			if (type_begin(mfn, d, type, &x))
+				break;
+		} else if (unlikely(TYPE_OF(x) != type)) {
+			return -EINVAL;
+		} else if (unlikely(!(x & PGT_validated))) {
+			return page_owner(pg) == d->domain_id ? -ERESTART : -EINVAL;
+		} else if (likely(cmpxchg64(&pg->type, &x, x + 1))) {
+			/* With a count of ours the frame stays, and so does its owner. */
+			if (likely(page_owner(pg) == d->domain_id))
+				return 0;
+			__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
+			return -EINVAL;
+		}
+	}
+	if (change_needs_flush(TYPE_OF(x), type)) {
+		flush_tlb_since(type_idle_since(x));
+		if (type == PGT_writable)
+			__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
+	}
+	return type == PGT_writable ? 0 : 1;
+}
+
+/*
+ * Drops one count. True: it was the last of a table, which is now not validated
+ * and the caller's alone to take apart.
+ */
+static bool type_put(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
 	u64 x = READ_ONCE(pg->type), new;
-	bool last_of_table;
+	bool last, table;
 
 	do {
 		ASSERT(COUNT_OF(x));
-		last_of_table = COUNT_OF(x) == 1 && TYPE_OF(x) != PGT_writable && TYPE_OF(x) != PGT_seg_desc;
-		/* Keeping the count at 1 while taking it apart keeps everybody else out (type_get: -ERESTART). */
-		new = last_of_table ? x & ~PGT_validated : x - 1;
-		if (COUNT_OF(x) == 1 && !last_of_table)
-			new &= ~PGT_validated;
+		last = COUNT_OF(x) == 1;
+		table = TYPE_OF(x) != PGT_writable && TYPE_OF(x) != PGT_seg_desc;
+		if (likely(!last))
+			new = x - 1;
+		else
+			/* Keeping the count of a table at 1 while it is taken apart keeps everybody else out. */
+			new = table ? x & ~PGT_validated : type_idle(x);
 	} while (unlikely(!cmpxchg64(&pg->type, &x, new)));
-	return last_of_table;
+	if (likely(!last))
+		return false;
+	if (table)
+		return true;
+	put_page(mfn);
+	return false;
+}
+
+/* The count that the taker-apart or failed promoter still holds: it is alone, so a plain store does. */
+static void type_drop_unvalidated(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	ASSERT(COUNT_OF(pg->type) == 1 && !(pg->type & PGT_validated));
+	__atomic_store_n(&pg->type, type_idle(pg->type), __ATOMIC_RELEASE);
+	put_page(mfn);
 }
 
 /* Drops one count if others stay. */
-static bool type_put_unless_last(struct page_info *pg)
+static bool type_put_unless_last(mfn_t mfn)
 {
+	struct page_info *pg = mfn_to_page(mfn);
 	u64 x = READ_ONCE(pg->type);
 
 	while (COUNT_OF(x) > 1)
@@ -179,71 +239,46 @@ static bool type_put_unless_last(struct page_info *pg)
 	return false;
 }
 
-/* The count that the taker-apart or failed promoter still holds. */
-static void type_drop_unvalidated(struct page_info *pg)
-{
-	u64 x = __atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
-
-	ASSERT(COUNT_OF(x) == 1 && !(x & PGT_validated));
-	(void)x;
-}
-
 bool get_page_writable(mfn_t mfn, struct domain *d)
 {
 	int rc;
 
-	if (!get_page(mfn, d))
-		return false;
 	/* "At work" on a writable frame means a TLB flush on another CPU: short, so wait. */
-	while ((rc = type_get(mfn_to_page(mfn), d, PGT_writable)) == -ERESTART)
+	while (unlikely((rc = type_get(mfn, d, PGT_writable)) == -ERESTART))
 		spin_wait();
-	if (rc) {
-		put_page(mfn);
-		return false;
-	}
-	return true;
+	return rc == 0;
 }
 
 void put_page_writable(mfn_t mfn)
 {
-	type_put(mfn_to_page(mfn));
-	put_page(mfn);
+	type_put(mfn);
 }
 
 bool get_page_seg_desc(mfn_t mfn, struct domain *d)
 {
 	struct page_info *pg = mfn_to_page(mfn);
-	int rc;
+	bool good = true;
 	u64 *desc;
+	int rc;
 
-	if (!get_page(mfn, d))
-		return false;
-	while ((rc = type_get(pg, d, PGT_seg_desc)) == -ERESTART)
+	while ((rc = type_get(mfn, d, PGT_seg_desc)) == -ERESTART)
 		spin_wait();
-	if (rc < 0)
-		goto refuse;
-	if (rc == 0)
-		return true;
+	if (rc <= 0)
+		return rc == 0;
 	desc = map_frame(mfn);
-	for (unsigned i = 0; i < 512; i++) {
-		if (!descriptor_fix(&desc[i])) {
-			unmap_frame(desc);
-			type_drop_unvalidated(pg);
-			goto refuse;
-		}
-	}
+	for (unsigned i = 0; i < 512 && good; i++)
+		good = descriptor_fix(&desc[i]);
 	unmap_frame(desc);
-	__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
-	return true;
-refuse:
-	put_page(mfn);
-	return false;
+	if (good)
+		__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
+	else
+		type_drop_unvalidated(mfn);
+	return good;
 }
 
 void put_page_seg_desc(mfn_t mfn)
 {
-	type_put(mfn_to_page(mfn));
-	put_page(mfn);
+	type_put(mfn);
 }
 
 /* ------------------------------------------------------------- L1 entries -- */
@@ -349,17 +384,44 @@ int mod_l1_entry(struct vcpu *v, u64 *pl1e, u64 new, bool preserve_ad, struct do
 	return 0;
 }
 
+/*
+ * First present entry at or after `i`, or 512. Most entries of most tables are
+ * empty, and all are looked at when a process comes and goes: four at a time.
+ */
+static unsigned next_present(const u64 *table, unsigned i)
+{
+	for (; i & 3; i++)
+		if (table[i] & PTE_P)
+			return i;
+	while (i < 512 && !((table[i] | table[i + 1] | table[i + 2] | table[i + 3]) & PTE_P))
+		i += 4;
+	while (i < 512 && !(table[i] & PTE_P))
+		i++;
+	return i;
+}
+
+/* The entry below `i` that is present and nearest to it, plus one; 0 when there is none. */
+static unsigned last_present(const u64 *table, unsigned i)
+{
+	for (; i & 3; i--)
+		if (table[i - 1] & PTE_P)
+			return i;
+	while (i && !((table[i - 1] | table[i - 2] | table[i - 3] | table[i - 4]) & PTE_P))
+		i -= 4;
+	while (i && !(table[i - 1] & PTE_P))
+		i--;
+	return i;
+}
+
 static int promote_l1(mfn_t mfn, struct domain *d)
 {
 	u64 *l1 = map_frame(mfn);
 	unsigned i;
 	int rc = 0;
 
-	for (i = 0; i < 512; i++) {
+	for (i = next_present(l1, 0); i < 512; i = next_present(l1, i + 1)) {
 		u64 pte = l1[i];
 
-		if (!(pte & PTE_P))
-			continue;
 		rc = l1_entry_get(&pte, d, d);
 		if (rc)
 			break;
@@ -377,9 +439,8 @@ static void demote_l1(mfn_t mfn)
 {
 	u64 *l1 = map_frame(mfn);
 
-	for (unsigned i = 0; i < 512; i++)
-		if (l1[i] & PTE_P)
-			l1_entry_put(l1[i]);
+	for (unsigned i = next_present(l1, 0); i < 512; i = next_present(l1, i + 1))
+		l1_entry_put(l1[i]);
 	unmap_frame(l1);
 }
 
@@ -410,42 +471,30 @@ static unsigned level_of(u64 mfn)
  */
 static int table_get(struct pt_job *job, mfn_t mfn, struct domain *d, unsigned level)
 {
-	struct page_info *pg = mfn_to_page(mfn);
-	int rc;
+	int rc = type_get(mfn, d, LEVEL_TYPE(level));
 
-	if (!get_page(mfn, d))
-		return -EINVAL;
-	rc = type_get(pg, d, LEVEL_TYPE(level));
-	if (rc == 0)
-		return 0;
-	if (rc < 0)
-		goto out;
+	if (rc <= 0)
+		return rc;
 	if (level > 1) {
 		job_push(job, mfn, 0, false);
 		return 1;
 	}
 	rc = promote_l1(mfn, d);
-	if (!rc) {
-		__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
-		return 0;
-	}
-	type_drop_unvalidated(pg);
-out:
-	put_page(mfn);
+	if (rc)
+		type_drop_unvalidated(mfn);
+	else
+		__atomic_fetch_or(&mfn_to_page(mfn)->type, PGT_validated, __ATOMIC_RELEASE);
 	return rc;
 }
 
 /* Ends one hold on a table; what must be taken apart above L1 is pushed. */
 static void table_put(struct pt_job *job, mfn_t mfn)
 {
-	struct page_info *pg = mfn_to_page(mfn);
-
-	if (!type_put(pg)) {
-		put_page(mfn);
-	} else if (TYPE_OF(pg->type) == PGT_l1) {
+	if (likely(!type_put(mfn)))
+		return;
+	if (TYPE_OF(mfn_to_page(mfn)->type) == PGT_l1) {
 		demote_l1(mfn);
-		type_drop_unvalidated(pg);
-		put_page(mfn);
+		type_drop_unvalidated(mfn);
 	} else {
 		job_push(job, mfn, 512, true);
 	}
@@ -469,9 +518,7 @@ static int promote_step(struct pt_job *job, struct domain *d, unsigned level)
 	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = 0;
 	int rc = 0;
 
-	/* Most entries of most tables are empty; they are passed over at a few instructions each. */
-	while (i < 512 && !(table[i] & PTE_P))
-		i++;
+	i = next_present(table, i);
 	if (i < 512 && guest_slot(level, i)) {
 		e = table[i];
 		rc = table_entry_ok(e) ? table_get(job, entry_mfn(e), d, level - 1) : -EINVAL;
@@ -503,8 +550,7 @@ static void undo_done(struct pt_job *job)
 {
 	mfn_t mfn = MFN(job->frame[--job->depth].mfn);
 
-	type_drop_unvalidated(mfn_to_page(mfn));
-	put_page(mfn);
+	type_drop_unvalidated(mfn);
 	if (job->depth && !job->frame[job->depth - 1].undo) {
 		job->frame[job->depth - 1].next--;
 		job->frame[job->depth - 1].undo = true;
@@ -514,10 +560,10 @@ static void undo_done(struct pt_job *job)
 static void undo_step(struct pt_job *job, unsigned level)
 {
 	unsigned top = job->depth - 1, i = job->frame[top].next;
-	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = 0;
+	u64 *table = map_frame(MFN(job->frame[top].mfn)), e;
 
-	while (i && !((e = table[i - 1]) & PTE_P))
-		i--;
+	i = last_present(table, i);
+	e = i ? table[i - 1] : 0;
 	unmap_frame(table);
 	job->frame[top].next = i ? i - 1 : 0;
 	if (i && guest_slot(level, i - 1))
@@ -606,10 +652,8 @@ void put_page_table(struct vcpu *v, mfn_t mfn)
 	bool busy = job->depth;
 
 	if (unlikely(busy && TYPE_OF(mfn_to_page(mfn)->type) != PGT_l1)) {
-		if (type_put_unless_last(mfn_to_page(mfn))) {
-			put_page(mfn);
+		if (type_put_unless_last(mfn))
 			return;
-		}
 		/* One operation puts one table and lets go of the one it changed; none begins while a job is there. */
 		BUG_ON(job->nr_later == ARRAY_SIZE(job->later));
 		job->later[job->nr_later++] = mfn.m;
@@ -664,18 +708,19 @@ static unsigned hold_table(mfn_t mfn, struct domain *d, unsigned max_level)
 	struct page_info *pg;
 	u64 x;
 
-	/* A reference of our own: whoever else holds the table may let it go, and free it, at any time. */
-	if (unlikely(!get_page(mfn, d)))
+	if (unlikely(!mfn_valid(mfn)))
 		return 0;
 	pg = mfn_to_page(mfn);
 	x = READ_ONCE(pg->type);
 	do {
-		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > LEVEL_TYPE(max_level)) {
-			put_page(mfn);
+		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > LEVEL_TYPE(max_level))
 			return 0;
-		}
 	} while (unlikely(!cmpxchg64(&pg->type, &x, x + 1)));
-	return TYPE_OF(x) >> PGT_type_shift;
+	/* Our count keeps the frame (invariant 5), so its owner can be looked at now. */
+	if (likely(page_owner(pg) == d->domain_id))
+		return TYPE_OF(x) >> PGT_type_shift;
+	__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 unsigned hold_page_table(mfn_t mfn, struct domain *d)

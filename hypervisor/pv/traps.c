@@ -46,11 +46,23 @@ static void __noreturn bad_return(struct cpu_user_regs *regs)
 	reset_stack_and_exit();
 }
 
+/* The CPU read a descriptor of the current guest's LDT at `cr2`, and its page is not there yet. True: now it is. */
+static bool ldt_fault(u64 cr2)
+{
+	struct vcpu *v = current;
+
+	return v && !v->is_idle && cr2 >= LDT_VIRT(v->vcpu_id) && cr2 < LDT_VIRT(v->vcpu_id) + 0x10000 &&
+	       pv_map_ldt_page(v, cr2 - LDT_VIRT(v->vcpu_id));
+}
+
 /* A fault in ring 0: fixes regs->rip up, or does not return. */
 static void hypervisor_fault(struct cpu_user_regs *regs)
 {
 	u64 to;
 
+	/* An IRET to the guest, or a load of one of its selectors: the instruction is tried again. */
+	if (regs->entry_vector == 14 && ldt_fault(read_cr2()))
+		return;
 	if (regs->rip == (u64)guest_iretq)
 		bad_return(regs);
 	to = extable_find(regs->rip);

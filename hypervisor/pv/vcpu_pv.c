@@ -13,8 +13,8 @@
  * own, one with the CPU's descriptors) and 64 KiB of LDT, whose frames are
  * mapped when first used.
  *
- * Invariants: frames mapped there hold type seg_desc; entries not in use map
- * nothing, so a selector beyond the table faults.
+ * Invariants: frames mapped there hold type seg_desc; GDT entries not in use map
+ * a page of zeros, so a selector beyond the table is a #GP.
  */
 #include "pv/vcpu_pv.h"
 #include "core/hypercall.h"
@@ -33,6 +33,14 @@
 static u64 *slot_l1(struct vcpu *v)
 {
 	return v->domain->pv.perdomain_l1[v->vcpu_id / 16] + v->vcpu_id % 16 * 32;
+}
+
+/* What a selector beyond the guest's frames finds: descriptors that are not present, hence #GP. */
+static u64 empty_gdt_frame(void)
+{
+	static const u8 zeros[PAGE_SIZE] __aligned(4096);
+
+	return ((u64)zeros - HV_IMAGE_START) | HV_RO;
 }
 
 int pv_domain_init(struct domain *d)
@@ -63,8 +71,10 @@ int pv_vcpu_init(struct vcpu *v)
 		d->pv.perdomain_l1[i] = mfn_to_virt(m);
 		d->pv.perdomain_l2[i] = m.m << PAGE_SHIFT | HV_TABLE;
 	}
-	for (unsigned f = 0; f < GDT_GUEST_FRAMES; f++)
+	for (unsigned f = 0; f < GDT_GUEST_FRAMES; f++) {
 		v->pv.gdt_frames[f] = INVALID_MFN;
+		slot_l1(v)[f] = empty_gdt_frame();
+	}
 	v->pv.kernel_mode = 1;
 	v->pv.cr4 = 0;
 	v->pv.dr[6] = 0xffff0ff0;
@@ -266,7 +276,7 @@ int pv_set_gdt(struct vcpu *v, const u64 *frames, u32 entries)
 		mfn_t old = v->pv.gdt_frames[i];
 
 		v->pv.gdt_frames[i] = i < nr ? MFN(frames[i]) : INVALID_MFN;
-		l1[i] = i < nr ? frames[i] << PAGE_SHIFT | HV_RW : 0;
+		l1[i] = i < nr ? frames[i] << PAGE_SHIFT | HV_RW : empty_gdt_frame();
 		if (!mfn_eq(old, INVALID_MFN))
 			put_page_seg_desc(old);
 	}

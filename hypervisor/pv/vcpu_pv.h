@@ -63,6 +63,10 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 /* A write to a read-only page: true where it was a page-table write and was done. */
 bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
 
+/* Writes call stubs into a page: entry n at 32 * n does hypercall n. False: the frame is not the guest's to write. */
+void hypercall_page_fill(u8 *page);
+bool pv_install_hypercall_page(struct domain *d, u64 gfn_and_flags);
+
 /* To be used by mmu_update.c and ptwr alike: see mmu_update.c. */
 u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table);
 

@@ -20,6 +20,7 @@ void asm_offsets(void)
 	OFFSET(REGS_ss, struct cpu_user_regs, ss);
 	OFFSET(REGS_es, struct cpu_user_regs, es);
 	OFFSET(CI_current, struct cpu_info, vcpu);
+	OFFSET(CI_continue, struct cpu_info, continued);
 	OFFSET(CI_work, struct cpu_info, work);
 	OFFSET(CI_hv_cr3, struct cpu_info, hv_cr3);
 	OFFSET(CI_root_cr3, struct cpu_info, root_cr3);

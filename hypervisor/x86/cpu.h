@@ -27,7 +27,8 @@ struct vcpu;
 struct cpu_info {
 	struct cpu_user_regs regs; /* pushed here by every entry from a guest */
 	struct vcpu *vcpu;         /* that runs, or the idle one */
-	u32 cpu;
+	u16 cpu;
+	bool continued;            /* the hypercall that returns -ERESTART means it */
 	u32 work;                  /* WORK_*; other CPUs set bits atomically and send an IPI */
 	u64 hv_cr3;                /* XPTI: full page table to load on entry, 0 while XPTI is off */
 	u64 root_cr3;              /* XPTI: this CPU's guest page table */

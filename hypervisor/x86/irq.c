@@ -18,7 +18,7 @@
  *
  * irq_lock (RANK_IRQ) guards the table and the IO-APICs' index registers.
  * Delivery reads an entry without it: binding changes port before domain, and
- * unbinding masks first and waits for the vector to be out of service.
+ * unbinding masks first.
  */
 #include "x86/irq.h"
 #include "core/domain.h"

@@ -19,16 +19,33 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 
+static u64 clock;                /* [A] flushes of everything, on any CPU */
+static u64 flushed_at[MAX_CPUS]; /* each CPU: the clock at its last one */
 static u64 wanted;               /* ticket last handed out */
 static u64 served[MAX_CPUS];     /* every CPU: ticket it has flushed for */
 
+u64 tlb_clock(void)
+{
+	return READ_ONCE(clock);
+}
+
+/*
+ * Time is told before the flush: a translation removed after that may be gone
+ * too, but one removed before it certainly is.
+ */
+void tlb_tick(void)
+{
+	flushed_at[this_cpu()] = nr_cpus == 1 ? ++clock : __atomic_add_fetch(&clock, 1, __ATOMIC_SEQ_CST);
+}
+
 void flush_local(u64 va)
 {
-	this_pcpu()->tlb_flushes++;
-	if (va == FLUSH_ALL_VA)
+	if (va == FLUSH_ALL_VA) {
+		tlb_tick();
 		write_cr3(read_cr3());
-	else
+	} else {
 		invlpg(va);
+	}
 }
 
 void tlb_serve_requests(void)
@@ -80,6 +97,21 @@ void flush_domain_va(struct domain *d, u64 va)
 void flush_tlb_domain(struct domain *d)
 {
 	flush_cpus(d->dirty_cpus, FLUSH_ALL_VA);
+}
+
+void flush_tlb_since(u64 t)
+{
+	u64 cpus[BITMAP_WORDS(MAX_CPUS)] = { 0 };
+
+	if (likely(nr_cpus == 1)) {
+		if (flushed_at[0] <= t)
+			flush_local(FLUSH_ALL_VA);
+		return;
+	}
+	for (u32 c = 0; c < nr_cpus; c++)
+		if (READ_ONCE(flushed_at[c]) <= t)
+			bit_set(cpus, c);
+	flush_cpus(cpus, FLUSH_ALL_VA);
 }
 
 int flush_vcpu_mask(struct domain *d, u64 gva, u64 va)

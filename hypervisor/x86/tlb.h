@@ -9,6 +9,8 @@ struct domain;
 
 #define FLUSH_ALL_VA (~0ULL) /* as a va: every translation that is not global */
 
+/* Everything is about to be flushed on this CPU by another means: a load of CR3. */
+void tlb_tick(void);
 /* On this CPU: translation of `va`, or all. */
 void flush_local(u64 va);
 /* On every CPU where `d` has run since it last flushed. */

@@ -98,11 +98,22 @@ static bool chance(u32 percent) { return below(100) < percent; }
 static u32 preempt_percent;
 bool preempt_check(void) { return chance(preempt_percent); }
 
-void flush_tlb_domain(struct domain *d)
+/* One CPU. Flushes come from the code under test, and from guests' own (see flush_op). */
+static u64 tlb_time = 1, last_flush;
+
+static void flush_all(void)
 {
+	last_flush = ++tlb_time;
 	for (u64 m = 1; m < NFRAMES; m++)
-		if (frame[m].owner >= 0 && dom[frame[m].owner] == d)
-			frame[m].tlb = 0;
+		frame[m].tlb = 0;
+}
+
+u64 tlb_clock(void) { return tlb_time; }
+
+void flush_tlb_since(u64 t)
+{
+	if (last_flush <= t)
+		flush_all();
 }
 
 static u64 *table(u64 m) { return fake_frame(MFN(m)); }
@@ -123,8 +134,9 @@ static void use_frame(u64 m, u32 use)
 	if (f->types && f->use != use)
 		FAIL(m, "two uses at a time");
 	f->use = use;
-	f->types++;
-	f->refs++;
+	/* All counts of a type share one reference. */
+	if (!f->types++)
+		f->refs++;
 }
 
 static bool is_ram(u64 m) { return m && m < NFRAMES && m != HOLE; }

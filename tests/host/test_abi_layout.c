@@ -63,6 +63,7 @@ DEFINE_RING_TYPES(sample, struct slot, struct slot);
 #else
 #include <xen/cpuid.h>
 #include <xen/hvm/start_info.h>
+#include <xen/mca.h>
 
 #define HEAD_BYTES	sizeof(struct xen_ring_head)
 #define SLOTS_IN_PAGE	xen_ring_slots(4096, 112)

@@ -35,7 +35,8 @@ static u32 below(u32 n)
 /* Of no use here, and two threads may not write them: these are the tests' own hooks without records. */
 void *map_frame(mfn_t mfn) { return fake_frame(mfn); }
 void unmap_frame(const void *va) { (void)va; }
-void flush_tlb_domain(struct domain *of) { (void)of; }
+u64 tlb_clock(void) { return 0; }
+void flush_tlb_since(u64 t) { (void)t; }
 bool preempt_check(void) { return rng && below(4) == 0; }
 
 static void change(struct vcpu *v, mfn_t m, u32 i, u64 val)
