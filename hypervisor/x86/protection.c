@@ -99,6 +99,8 @@ static struct host_protection __init unknown(const struct host_cpu *c)
 		.verw_clears = has(c, X86_FEATURE_MD_CLEAR),
 		.has_ibpb = has(c, X86_FEATURE_IBRSB) || has(c, X86_FEATURE_IBPB),
 		.needs_itlb_multihit = true, .needs_swapgs_fence = true, .needs_null_sel_base = true,
+		.needs_srbds = true, .needs_gds = true, .needs_srso = true, .needs_zenbleed = true,
+		.needs_div_scrub = true,
 	};
 }
 

@@ -343,6 +343,77 @@ static void foreign_frames(void)
 	pt_write(entry, 0);
 }
 
+static int handler_calls;
+
+/* In the event handler, perhaps with a promotion of this very vcpu unfinished. */
+static void change_l1_entries(evtchn_port_t port)
+{
+	(void)port;
+	handler_calls++;
+	for (int i = 0; i < 6; i++)
+		hypercall3(__HYPERVISOR_update_va_mapping, BASE, 0, 0);
+}
+
+/* A large table is pinned while an event is due: the call is interrupted, and the handler changes other tables. */
+static void interrupted_promotion(void)
+{
+	uint64_t *l2 = page_alloc(), *l1 = new_table();
+	evtchn_port_t port = event_bind_ipi(0);
+
+	for (int i = 0; i < 512; i++)
+		l2[i] = mfn_pte(virt_to_mfn(l1), PTE_TABLE);
+	page_make_readonly(l2);
+	event_set_handler(port, change_l1_entries);
+	event_unmask_port(port);
+	events_disable();
+	event_send(port);
+	*(volatile uint8_t *)&vcpu_info->evtchn_upcall_mask = 0;
+	tap_long(mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2)), 0, "a table is pinned though an event comes in between");
+	tap_ok(handler_calls == 1, "the event came, and its handler changed other tables");
+	tap_long(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(l2)), 0, "the table can be unpinned");
+	event_close(port);
+	done_with_table(l2);
+	done_with_table(l1);
+}
+
+/* Memory that is no RAM may be mapped by who has the right; nothing else may be done to it. */
+static void io_frames(void)
+{
+	static const uint32_t ops[] = { MMUEXT_CLEAR_PAGE, MMUEXT_PIN_L1_TABLE, MMUEXT_UNPIN_TABLE };
+
+	for (unsigned int i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		struct mmuext_op op = { .cmd = ops[i], .arg1.mfn = 0xf0 };
+
+		tap_ok(hypercall4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_IO) < 0,
+		       "mmuext %u on a frame of firmware is refused", ops[i]);
+	}
+}
+
+static uint64_t ldt[512] __attribute__((aligned(4096)));
+
+SNIPPET(breakpoint, "int3");
+
+/* The first return to a segment of the LDT: its page is found by the fault that this causes. */
+static void code_in_ldt(void)
+{
+	struct mmuext_op op = { .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = (uint64_t)(uintptr_t)ldt, .arg2.nr_ents = 512 };
+	struct trap_frame frame = {
+		.rip = (uint64_t)(uintptr_t)breakpoint, .cs = 0x0c, .rflags = 2,
+		.rsp = (uint64_t)(uintptr_t)trap_stack_top, .ss = FLAT_RING3_SS64,
+	};
+	struct outcome o;
+
+	ldt[1] = 0x00affb000000ffff;	/* 64-bit code, DPL 3 */
+	page_make_readonly(ldt);
+	tap_long(hypercall4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_SELF), 0, "an LDT is set");
+	o = run_frame(&frame);
+	tap_ok(o.vector == 3, "code in a segment of the LDT runs, at its first use");
+	op.arg2.nr_ents = 0;
+	op.arg1.linear_addr = 0;
+	hypercall4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_SELF);
+	page_make_writable(ldt);
+}
+
 void guest_main(void)
 {
 	tap_start("paging");
@@ -359,5 +430,8 @@ void guest_main(void)
 	use_after_unmap();
 	direct_stores();
 	foreign_frames();
+	interrupted_promotion();
+	io_frames();
+	code_in_ldt();
 	tap_end();
 }
