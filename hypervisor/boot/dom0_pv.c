@@ -413,10 +413,11 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	find_kernel(&bi->module[0], &b->elf, &buffer, &buffer_len);
 	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
 
-	/* As many vcpus as CPUs, unless another number was asked for: more of them take turns. */
 	vcpus = min(nr_cpus, o->dom0_vcpus_max);
-	vcpus = max(vcpus, o->dom0_vcpus_min);
-	dom0 = b->d = domain_create(0, vcpus, true, NULL);
+	if (o->dom0_vcpus_min > vcpus)
+		hv_log(LOG_WARNING, "dom0_max_vcpus=%u: dom0 gets %u vcpu%s, as more than there are CPUs is not supported yet\n",
+		       o->dom0_vcpus_min, vcpus, vcpus == 1 ? "" : "s");
+	dom0 = b->d = domain_create(0, vcpus, true);
 	if (!dom0 || pirqs_init(dom0))
 		hv_stop("not enough memory for dom0: its structures don't fit");
 	for (u32 i = 0; i < vcpus; i++)

@@ -82,7 +82,7 @@ static mfn_t shared_frame(struct domain *d)
 	return m;
 }
 
-struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged, const struct guest_ops *ops)
+struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 {
 	struct domain *d = hv_alloc(sizeof(*d));
 
@@ -91,7 +91,6 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged, const s
 	d->domain_id = id;
 	d->is_privileged = privileged;
 	d->max_vcpus = max_vcpus;
-	d->ops = ops;
 	d->refcount = 1;
 	spin_lock_init(&d->lock, RANK_DOMAIN, "domain");
 	spin_lock_init(&d->pirqs.lock, RANK_PIRQ, "pirqs");

@@ -26,7 +26,6 @@
 #define MAX_VCPUS 8192   /* what HVM and PV kernels probe for (VCPUOP_is_up) */
 
 struct e820_entry;
-struct guest_ops;
 
 enum vcpu_state {
 	VCPU_RUNNING = 0, /* xen/vcpu.h: RUNSTATE_running, and so on */
@@ -56,7 +55,6 @@ struct vcpu {
 	bool polling;                /* [A] */
 	bool in_poll;                /* [V] it gave up its CPU to poll */
 	bool initialising;           /* [A] VCPUOP_initialise is at work on it */
-	u64 credit_start;            /* [S] when it was last put on a CPU (ns) */
 
 	/* Time */
 	struct timer singleshot;     /* [V] VCPUOP_set_singleshot_timer -> VIRQ_TIMER */
@@ -66,7 +64,6 @@ struct vcpu {
 	u32 time_version;            /* [V] of the vcpu_time_info last published */
 	struct vcpu_runstate_info runstate; /* [S] */
 	u64 runstate_gva;            /* [V] registered area, 0 for none */
-	u64 time_gva;                /* [V] registered secondary time area, 0 for none */
 
 	struct vcpu_events events;   /* [E] */
 	u32 virq_port[NR_VIRQS];     /* [E] per-vcpu VIRQs; 0 for none */
@@ -86,14 +83,12 @@ struct pirq {
 struct domain {
 	domid_t domain_id;           /* [I] */
 	bool is_privileged;          /* [I] dom0 */
-	bool is_hvm;                 /* [I] */
 	bool is_dying;               /* [D] */
 	bool is_shut_down;           /* [D] */
 	bool crash_noted;            /* [A] the first reason is kept */
 	u8 shutdown_code;            /* [D] SHUTDOWN_* */
 	u32 max_vcpus;               /* [I] */
 	struct vcpu **vcpus;         /* [I] max_vcpus pointers */
-	const struct guest_ops *ops; /* [I] */
 
 	spinlock_t lock;
 	u32 refcount;                /* [A] */
@@ -112,7 +107,6 @@ struct domain {
 	struct domain_events events;
 	struct grant_table *grant;       /* [I] */
 	u32 virq_port[NR_VIRQS];         /* [E] global VIRQs */
-	struct vcpu *virq_vcpu[NR_VIRQS];
 
 	/* Rights */
 	struct rangeset *ioports;        /* [D] ports it may touch */
@@ -123,7 +117,6 @@ struct domain {
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
 	u64 vm_assist;                   /* [A] VMASST_TYPE_* bits */
-	u64 time_offset_ns;
 	char crash_reason[160];          /* [D] first reason given to domain_crash() */
 };
 
@@ -139,7 +132,7 @@ void put_domain(struct domain *d);
  * Creates domain `id` with room for `max_vcpus` vcpus. NULL when memory is out
  * or the id is taken. It starts with no memory and no vcpu able to run.
  */
-struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged, const struct guest_ops *ops);
+struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged);
 /* vcpu `id` of `d`, offline. NULL when memory is out. */
 struct vcpu *vcpu_create(struct domain *d, u32 id);
 /* Every vcpu stops; tells the toolstack (or, for dom0, does it to the machine). */

@@ -107,7 +107,8 @@ HYPERCALL(hc_multicall)
 {
 	u64 gva = a1, count = (u32)a2;
 	struct multicall_entry e;
-	u32 cpu = this_cpu();
+	struct cpu_info *ci = this_cpu_info();
+	u32 cpu = ci->cpu;
 
 	if (unlikely(in_multicall[cpu]))
 		return -EINVAL;
@@ -123,7 +124,7 @@ HYPERCALL(hc_multicall)
 			e.result = hypercall_table[index_nospec(e.op, NR_HYPERCALLS)](e.args[0], e.args[1], e.args[2], e.args[3], e.args[4]);
 			in_multicall[cpu] = NULL;
 		}
-		if (unlikely((long)e.result == -ERESTART && this_cpu_info()->continued)) {
+		if (unlikely((long)e.result == -ERESTART && ci->continued)) {
 			/* The entry holds what is left of it; the next round of this multicall does that. */
 			if (copy_to_guest(gva, &e, sizeof(e)))
 				return -EFAULT;
@@ -131,8 +132,8 @@ HYPERCALL(hc_multicall)
 		}
 		if (unlikely(copy_to_guest(gva + offsetof(struct multicall_entry, result), &e.result, 8)))
 			return -EFAULT;
-		/* A blocked or crashed vcpu must leave now, even in the middle. */
-		if (count > 1 && preempt_check())
+		/* A blocked or crashed vcpu must leave now, even in the middle; interrupts may wait a few entries. */
+		if (count > 1 && (READ_ONCE(ci->work) || (!(count & 7) && preempt_check())))
 			return hypercall_continue(2, gva + sizeof(e), count - 1, 0, 0);
 	}
 	return 0;

@@ -18,6 +18,18 @@ static void key_crash(void)
 	__asm__ volatile("ud2");
 }
 
+static void show_vcpu(struct vcpu *v)
+{
+	static const char *const states[] = { "running", "runnable", "blocked", "offline" };
+	const struct cpu_user_regs *r = v->state == VCPU_RUNNING ? guest_regs() : &v->pv.regs;
+
+	hv_log(LOG_ERR, "  vcpu %u: CPU %u, %s%s, upcall pending %u mask %u, %s %04x:%016llx rsp %016llx rflags %llx\n",
+	       v->vcpu_id, v->processor, states[v->state], v->down ? " (down)" : "",
+	       v->vcpu_info->evtchn_upcall_pending, v->vcpu_info->evtchn_upcall_mask,
+	       v->pv.kernel_mode ? "kernel" : "user", r->cs, (unsigned long long)r->rip, (unsigned long long)r->rsp,
+	       (unsigned long long)r->rflags);
+}
+
 static void key_domains(void)
 {
 	for (u32 id = 0; id < MAX_DOMID; id++) {
@@ -33,9 +45,7 @@ static void key_domains(void)
 			struct vcpu *v = d->vcpus[i];
 
 			if (v)
-				hv_log(LOG_ERR, "  vcpu %u: CPU %u, state %u%s, upcall pending %u mask %u\n", i,
-				       v->processor, v->state, v->down ? ", down" : "",
-				       v->vcpu_info->evtchn_upcall_pending, v->vcpu_info->evtchn_upcall_mask);
+				show_vcpu(v);
 		}
 		put_domain(d);
 	}

@@ -28,6 +28,8 @@ struct page_info {
 #define PGT_count_mask ((1ULL << 40) - 1) /* entries that fit 8 TiB; the direct map has 5 */
 #define PGT_stamp_shift 40 /* while the count is 0: low bits of the TLB clock when it became 0 */
 #define PGT_stamp_mask (0xffffULL << PGT_stamp_shift)
+#define PGT_owner_shift 40 /* while it is not: the owner, as in the count word */
+#define PGT_owner_mask (0x7fffULL << PGT_owner_shift)
 #define PGT_readable (1ULL << 58) /* of no type yet, and a guest has mapped it for reading */
 #define PGT_pinned (1ULL << 59)
 #define PGT_validated (1ULL << 60)

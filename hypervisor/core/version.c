@@ -47,15 +47,23 @@ static long compile_info(u64 gva)
 	return copy_to_guest(gva, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static long other_version(u64 a1, u64 a2);
+
+/* The number alone is asked for all the time, as the cheapest way to have events looked at. */
 HYPERCALL(hc_xen_version)
+{
+	if (likely(a1 == XENVER_version))
+		return ABI_MAJOR << 16 | ABI_MINOR;
+	return other_version(a1, a2);
+}
+
+static long __attribute__((noinline)) other_version(u64 a1, u64 a2)
 {
 	struct domain *d = current->domain;
 	struct xen_feature_info fi;
 	u64 va = HV_VIRT_START;
 
 	switch (a1) {
-	case XENVER_version:
-		return ABI_MAJOR << 16 | ABI_MINOR;
 	case XENVER_extraversion:
 		return put_string(a2, "-xenolith", 16);
 	case XENVER_compile_info:

@@ -132,61 +132,79 @@ static u64 type_idle_since(u64 x)
 	return clock - ((clock - ((x & PGT_stamp_mask) >> PGT_stamp_shift)) & (PGT_stamp_mask >> PGT_stamp_shift));
 }
 
-/* Makes the first count of `type`. True: `*x`, the word that was there, is replaced, and a reference is held. */
-static bool type_begin(mfn_t mfn, struct domain *d, u64 type, u64 *x)
+/* What a type word says of owner `d`, while the type is in use. */
+static inline u64 type_owner(const struct domain *d)
 {
-	struct page_info *pg = mfn_to_page(mfn);
-	u64 new = type | 1;
-
-	if (type == PGT_writable && !change_needs_flush(TYPE_OF(*x), type))
-		new |= PGT_validated;
-	/* Count 0: nobody relies on the old type, the exchange makes it ours alone. */
-	if (likely(cmpxchg64(&pg->type, x, new)))
-		return true;
-	put_page(mfn);
-	return false;
+	return (u64)d->domain_id << PGT_owner_shift;
 }
 
 /*
- * Takes one count of `type` on a frame of `d`. 0: taken, the frame is
- * validated. 1: the caller made the change from another use; the frame is not
- * validated and the count is the caller's to validate or drop. -EINVAL: not
- * d's, or used as something else. -ERESTART: someone is at work on it.
+ * The first count of `type`, where `x` was the word of a frame not in use. 0 or 1 as
+ * type_get(); -EAGAIN: it changed meanwhile.
  */
-static int type_get(mfn_t mfn, struct domain *d, u64 type)
+static int type_begin(mfn_t mfn, struct domain *d, u64 type, u64 x)
 {
-	struct page_info *pg;
-	u64 x;
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 was = x, new = type | type_owner(d) | 1;
+	bool flush = change_needs_flush(TYPE_OF(x), type);
 
-	if (unlikely(!mfn_valid(mfn)))
+	/* Invariant 5: the first count comes with a reference, which all others share. */
+	if (unlikely(!get_page(mfn, d)))
 		return -EINVAL;
-	pg = mfn_to_page(mfn);
-	x = READ_ONCE(pg->type);
-	for (;;) {
-		if (COUNT_OF(x) == 0) {
-			/* Invariant 5: the first count comes with a reference, which all others share. */
-			if (unlikely(!get_page(mfn, d)))
-				return -EINVAL;
-			if (type_begin(mfn, d, type, &x))
-				break;
-		} else if (unlikely(TYPE_OF(x) != type)) {
-			return -EINVAL;
-		} else if (unlikely(!(x & PGT_validated))) {
-			return page_owner(pg) == d->domain_id ? -ERESTART : -EINVAL;
-		} else if (likely(cmpxchg64(&pg->type, &x, x + 1))) {
-			/* With a count of ours the frame stays, and so does its owner. */
-			if (likely(page_owner(pg) == d->domain_id))
-				return 0;
-			__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
-			return -EINVAL;
-		}
+	if (type == PGT_writable && !flush)
+		new |= PGT_validated;
+	/* Count 0: nobody relies on the old type, the exchange makes it ours alone. */
+	if (unlikely(!cmpxchg64(&pg->type, &x, new))) {
+		put_page(mfn);
+		return -EAGAIN;
 	}
-	if (change_needs_flush(TYPE_OF(x), type)) {
-		flush_tlb_since(type_idle_since(x));
+	if (flush) {
+		flush_tlb_since(type_idle_since(was));
 		if (type == PGT_writable)
 			__atomic_fetch_or(&pg->type, PGT_validated, __ATOMIC_RELEASE);
 	}
 	return type == PGT_writable ? 0 : 1;
+}
+
+/*
+ * Takes one count of `type` on a frame of `d`, which mfn_valid() knows. 0: taken,
+ * the frame is validated. 1: the caller made the change from another use; the
+ * frame is not validated and the count is the caller's to validate or drop.
+ * -EINVAL: not d's, or used as something else. -ERESTART: someone is at work on it.
+ */
+static inline int type_get(mfn_t mfn, struct domain *d, u64 type)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 x = READ_ONCE(pg->type), want = type | type_owner(d);
+	int rc;
+
+	for (;;) {
+		if (COUNT_OF(x) == 0) {
+			rc = type_begin(mfn, d, type, x);
+			if (rc != -EAGAIN)
+				return rc;
+			x = READ_ONCE(pg->type);
+		} else if (unlikely((x & (PGT_type_mask | PGT_owner_mask)) != want)) {
+			return -EINVAL;
+		} else if (unlikely(!(x & PGT_validated))) {
+			return -ERESTART;
+		} else if (likely(cmpxchg64(&pg->type, &x, x + 1))) {
+			/* One exchange has proved type, owner and that it is validated at one moment. */
+			return 0;
+		}
+	}
+}
+
+/* Drops one count if others stay. */
+static inline bool type_put_unless_last(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 x = READ_ONCE(pg->type);
+
+	while (likely(COUNT_OF(x) > 1))
+		if (likely(cmpxchg64(&pg->type, &x, x - 1)))
+			return true;
+	return false;
 }
 
 /*
@@ -196,25 +214,21 @@ static int type_get(mfn_t mfn, struct domain *d, u64 type)
 static bool type_put(mfn_t mfn)
 {
 	struct page_info *pg = mfn_to_page(mfn);
-	u64 x = READ_ONCE(pg->type), new;
-	bool last, table;
+	bool table;
+	u64 x, new;
 
 	do {
+		if (likely(type_put_unless_last(mfn)))
+			return false;
+		x = READ_ONCE(pg->type);
 		ASSERT(COUNT_OF(x));
-		last = COUNT_OF(x) == 1;
 		table = TYPE_OF(x) != PGT_writable && TYPE_OF(x) != PGT_seg_desc;
-		if (likely(!last))
-			new = x - 1;
-		else
-			/* Keeping the count of a table at 1 while it is taken apart keeps everybody else out. */
-			new = table ? x & ~PGT_validated : type_idle(x);
-	} while (unlikely(!cmpxchg64(&pg->type, &x, new)));
-	if (likely(!last))
-		return false;
-	if (table)
-		return true;
-	put_page(mfn);
-	return false;
+		/* Keeping the count of a table at 1 while it is taken apart keeps everybody else out. */
+		new = table ? x & ~PGT_validated : type_idle(x);
+	} while (COUNT_OF(x) != 1 || !cmpxchg64(&pg->type, &x, new));
+	if (!table)
+		put_page(mfn);
+	return table;
 }
 
 /* The count that the taker-apart or failed promoter still holds: it is alone, so a plain store does. */
@@ -227,22 +241,12 @@ static void type_drop_unvalidated(mfn_t mfn)
 	put_page(mfn);
 }
 
-/* Drops one count if others stay. */
-static bool type_put_unless_last(mfn_t mfn)
-{
-	struct page_info *pg = mfn_to_page(mfn);
-	u64 x = READ_ONCE(pg->type);
-
-	while (COUNT_OF(x) > 1)
-		if (likely(cmpxchg64(&pg->type, &x, x - 1)))
-			return true;
-	return false;
-}
-
 bool get_page_writable(mfn_t mfn, struct domain *d)
 {
 	int rc;
 
+	if (unlikely(!mfn_valid(mfn)))
+		return false;
 	/* "At work" on a writable frame means a TLB flush on another CPU: short, so wait. */
 	while (unlikely((rc = type_get(mfn, d, PGT_writable)) == -ERESTART))
 		spin_wait();
@@ -261,6 +265,8 @@ bool get_page_seg_desc(mfn_t mfn, struct domain *d)
 	u64 *desc;
 	int rc;
 
+	if (!mfn_valid(mfn))
+		return false;
 	while ((rc = type_get(mfn, d, PGT_seg_desc)) == -ERESTART)
 		spin_wait();
 	if (rc <= 0)
@@ -336,8 +342,13 @@ int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
 		*pte |= PTE_U | PTE_GUEST_KERNEL;
 	if (unlikely(!mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO))
 		return l1_get_io(pte, pt_owner, pg_owner, mfn);
-	if (*pte & PTE_RW)
-		return likely(get_page_writable(mfn, pg_owner)) ? 0 : -EINVAL;
+	if (*pte & PTE_RW) {
+		int rc;
+
+		while (unlikely((rc = type_get(mfn, pg_owner, PGT_writable)) == -ERESTART))
+			spin_wait(); /* as in get_page_writable() */
+		return rc;
+	}
 	return likely(get_page_readable(mfn, pg_owner)) ? 0 : -EINVAL;
 }
 
@@ -471,7 +482,7 @@ static unsigned level_of(u64 mfn)
  */
 static int table_get(struct pt_job *job, mfn_t mfn, struct domain *d, unsigned level)
 {
-	int rc = type_get(mfn, d, LEVEL_TYPE(level));
+	int rc = likely(mfn_valid(mfn)) ? type_get(mfn, d, LEVEL_TYPE(level)) : -EINVAL;
 
 	if (rc <= 0)
 		return rc;
@@ -713,14 +724,11 @@ static unsigned hold_table(mfn_t mfn, struct domain *d, unsigned max_level)
 	pg = mfn_to_page(mfn);
 	x = READ_ONCE(pg->type);
 	do {
-		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > LEVEL_TYPE(max_level))
+		if (!(x & PGT_validated) || !COUNT_OF(x) || TYPE_OF(x) > LEVEL_TYPE(max_level) ||
+		    (x & PGT_owner_mask) != type_owner(d))
 			return 0;
 	} while (unlikely(!cmpxchg64(&pg->type, &x, x + 1)));
-	/* Our count keeps the frame (invariant 5), so its owner can be looked at now. */
-	if (likely(page_owner(pg) == d->domain_id))
-		return TYPE_OF(x) >> PGT_type_shift;
-	__atomic_fetch_sub(&pg->type, 1, __ATOMIC_SEQ_CST);
-	return 0;
+	return TYPE_OF(x) >> PGT_type_shift;
 }
 
 unsigned hold_page_table(mfn_t mfn, struct domain *d)
@@ -735,7 +743,8 @@ bool hold_l1_table(mfn_t mfn, struct domain *d)
 
 void release_page_table(struct vcpu *v, mfn_t mfn)
 {
-	put_page_table(v, mfn);
+	if (unlikely(!type_put_unless_last(mfn)))
+		put_page_table(v, mfn);
 }
 
 int mod_table_entry(struct vcpu *v, u64 *entry, mfn_t table, u64 new, bool preserve_ad, unsigned level,
@@ -839,7 +848,7 @@ void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)
 	struct page_info *pg = mfn_to_page(mfn);
 
 	/* The hypervisor's own hold keeps type and count above 0 for as long as it is shared. */
-	pg->type = writable ? PGT_writable | PGT_validated | 1 : PGT_seg_desc | PGT_validated | 1;
+	pg->type = (writable ? PGT_writable : PGT_seg_desc) | PGT_validated | type_owner(d) | 1;
 	__atomic_store_n(&pg->count, 1 | (u64)d->domain_id << PGC_owner_shift, __ATOMIC_RELEASE);
 }
 

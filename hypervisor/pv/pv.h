@@ -43,7 +43,6 @@ struct pv_vcpu {
 	u64 cr2;
 	u64 cr4;              /* bits the guest believes set */
 	u64 dr[8];
-	u64 dr7_emul;
 
 	u32 gdt_ents;         /* entries in use; frames below */
 	mfn_t gdt_frames[GDT_GUEST_FRAMES];

@@ -47,13 +47,9 @@ struct pcpu {
 	struct vcpu *idle;
 	struct vcpu *fpu_owner;     /* whose registers the FPU holds */
 	struct timer_heap timers;
-	struct vcpu *rq_head;       /* run queue: sched.c */
 	u8 held_ranks[16];          /* debug: ranks of the locks it holds */
 	u32 nr_held;
-	u64 flush_requests;
-	u64 irq_count;
 	bool in_panic;
-	u64 tlb_flushes, cr3_loads; /* counted for make bench */
 };
 
 static inline struct cpu_info *this_cpu_info(void)

@@ -22,16 +22,20 @@
 #define STAC SMAP_PATCH(770, 0xcb)
 #define CLAC SMAP_PATCH(771, 0xca)
 
-bool guest_range_ok(u64 gva, size_t bytes)
+static inline bool range_ok(u64 gva, size_t bytes)
 {
 	u64 end = gva + bytes;
 
-	if (likely(end >= gva && end <= 0x800000000000))
-		return true;
-	return end >= gva && gva >= HV_VIRT_END;
+	/* Kernels live above our range, so that is looked at first. */
+	return likely(end >= gva) && (gva >= HV_VIRT_END || end <= 0x800000000000);
 }
 
-static int copy(void *dst, const void *src, size_t bytes)
+bool guest_range_ok(u64 gva, size_t bytes)
+{
+	return range_ok(gva, bytes);
+}
+
+static inline __attribute__((always_inline)) int copy(void *dst, const void *src, size_t bytes)
 {
 	size_t words = bytes / 8, rest = bytes & 7;
 
@@ -45,7 +49,7 @@ static int copy(void *dst, const void *src, size_t bytes)
 	return words ? -EFAULT : 0;
 }
 
-static int copy8(void *dst, const void *src)
+static inline __attribute__((always_inline)) int copy8(void *dst, const void *src)
 {
 	int rc = 0;
 	u64 tmp;
@@ -61,7 +65,7 @@ static int copy8(void *dst, const void *src)
 
 int copy_from_guest(void *dst, u64 gva, size_t bytes)
 {
-	if (unlikely(!guest_range_ok(gva, bytes)))
+	if (unlikely(!range_ok(gva, bytes)))
 		return -EFAULT;
 	if (bytes == 8)
 		return copy8(dst, (const void *)gva);
@@ -70,7 +74,7 @@ int copy_from_guest(void *dst, u64 gva, size_t bytes)
 
 int copy_to_guest(u64 gva, const void *src, size_t bytes)
 {
-	if (unlikely(!guest_range_ok(gva, bytes)))
+	if (unlikely(!range_ok(gva, bytes)))
 		return -EFAULT;
 	if (bytes == 8)
 		return copy8((void *)gva, src);

@@ -331,7 +331,6 @@ void do_irq(struct cpu_user_regs *regs)
 	unsigned vector = regs->entry_vector & 0xff;
 	s16 irq = vector_irq[vector];
 
-	this_pcpu()->irq_count++;
 	switch (vector) {
 	case VECTOR_TIMER:
 		apic_eoi();
