@@ -68,10 +68,12 @@ static void __init parse_options(void)
 /* dom0's view of the machine's memory (abi.md section 5). */
 static void __init make_machine_map(void)
 {
-	machine_map = bootinfo.e820;
-	e820_change(&machine_map, acpi.lapic_pa, acpi.lapic_pa + MiB(1), E820_RESERVED);
+	u64 ioapics[ACPI_MAX_IOAPIC];
+
 	for (u32 i = 0; i < acpi.nr_ioapic; i++)
-		e820_change(&machine_map, acpi.ioapic[i].pa, acpi.ioapic[i].pa + PAGE_SIZE, E820_RESERVED);
+		ioapics[i] = acpi.ioapic[i].pa;
+	if (e820_dom0_view(&machine_map, &bootinfo.e820, ioapics, acpi.nr_ioapic))
+		hv_stop("the machine's memory map has too many entries for dom0's");
 }
 
 static void __init report_memory(void)

@@ -94,25 +94,32 @@ void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 	out->time[out->state] += now - out->state_entry_time;
 }
 
+/*
+ * A guest that asked for the update flag sees it set in the entry time before
+ * anything else changes, and cleared when all has. One that unmapped its area
+ * misses the news; that is its own affair.
+ */
+static int write_runstate(u64 gva, struct vcpu_runstate_info rs, bool flag)
+{
+	const u64 at = gva + offsetof(struct vcpu_runstate_info, state_entry_time), entry_time = rs.state_entry_time;
+
+	if (!flag)
+		return copy_to_guest(gva, &rs, sizeof(rs));
+	rs.state_entry_time |= XEN_RUNSTATE_UPDATE;
+	return copy_to_guest(at, &rs.state_entry_time, 8) ?: copy_to_guest(gva, &rs, sizeof(rs)) ?:
+	       copy_to_guest(at, &entry_time, 8);
+}
+
 void runstate_publish(struct vcpu *v)
 {
-	struct vcpu_runstate_info rs = v->runstate;
 	bool user = !v->pv.kernel_mode;
-	u64 flagged;
 
 	if (!v->runstate_gva)
 		return;
 	/* The area is in the kernel's address space. */
 	if (user)
 		write_cr3(v->pv.kernel_cr3);
-	if (bit_test(&v->domain->vm_assist, VMASST_TYPE_runstate_update_flag)) {
-		flagged = rs.state_entry_time | XEN_RUNSTATE_UPDATE;
-		if (!copy_to_guest(v->runstate_gva + offsetof(struct vcpu_runstate_info, state_entry_time), &flagged, 8))
-			barrier();
-	}
-	/* A guest that unmapped its area misses the news; that is its own affair. */
-	if (copy_to_guest(v->runstate_gva, &rs, sizeof(rs)))
-		barrier();
+	write_runstate(v->runstate_gva, v->runstate, bit_test(&v->domain->vm_assist, VMASST_TYPE_runstate_update_flag));
 	if (user)
 		write_cr3(v->pv.user_cr3);
 }

@@ -17,6 +17,7 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/decode.h"
+#include "x86/extable.h"
 #include "x86/guest_copy.h"
 #include "x86/msi.h"
 #include "x86/pci.h"
@@ -178,11 +179,8 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *val)
 		*val = 0xfee00800 | (v->vcpu_id == 0 ? 0x100 : 0);
 		return true;
 	case 0x8b:  /* microcode revision */
-		if (host_cpu.vendor == VENDOR_INTEL || host_cpu.vendor == VENDOR_AMD) {
-			*val = rdmsr(msr);
-			return true;
-		}
-		return false;
+		/* Other hypervisors underneath need not have it. */
+		return (host_cpu.vendor == VENDOR_INTEL || host_cpu.vendor == VENDOR_AMD) && !rdmsr_safe(msr, val);
 	case 0x179: /* MCG_CAP: no banks */
 	case 0x17a: /* MCG_STATUS */
 	case MSR_MISC_ENABLE:
