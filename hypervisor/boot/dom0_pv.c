@@ -414,9 +414,7 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
 
 	vcpus = min(nr_cpus, o->dom0_vcpus_max);
-	if (o->dom0_vcpus_min > vcpus)
-		hv_log(LOG_WARNING, "dom0_max_vcpus=%u: dom0 gets %u vcpu%s, as more than there are CPUs is not supported yet\n",
-		       o->dom0_vcpus_min, vcpus, vcpus == 1 ? "" : "s");
+	vcpus = max(vcpus, o->dom0_vcpus_min);
 	dom0 = b->d = domain_create(0, vcpus, true);
 	if (!dom0 || pirqs_init(dom0))
 		hv_stop("not enough memory for dom0: its structures don't fit");

@@ -27,6 +27,7 @@
 #include "x86/panic.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
+#include "x86/smp.h"
 #include "x86/vga.h"
 
 extern u64 boot_entry_tsc;
@@ -89,6 +90,9 @@ static void __noreturn __attribute__((noinline)) finish_boot(void)
 	u64 freed = (u64)(init_end - init_start);
 
 	paging_finish();
+	/* The other CPUs have left the code that is about to go, and forget the tables that did. */
+	wait_for_readers();
+	flush_tlb_since(tlb_clock());
 	vga_end();
 	memset(maddr_to_virt((u64)init_start - HV_IMAGE_START), 0, freed);
 	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
@@ -113,9 +117,10 @@ static void __init build_and_start(void)
 	clock_scale.tsc_start = rdtsc();
 	platform_init(&acpi);
 	machine_reset_init(&acpi);
-	sched_init();
+	sched_cpu_init(0);
 	domains_init();
 	idle_vcpu_create(0);
+	smp_boot(&acpi, options.maxcpus);
 	make_machine_map();
 	wallclock_set(rtc_read(), 0, now_ns());
 	console_start_input();

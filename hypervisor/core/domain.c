@@ -92,6 +92,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 	d->is_privileged = privileged;
 	d->max_vcpus = max_vcpus;
 	d->refcount = 1;
+	d->weight = SCHED_WEIGHT_DEFAULT;
 	spin_lock_init(&d->lock, RANK_DOMAIN, "domain");
 	spin_lock_init(&d->pirqs.lock, RANK_PIRQ, "pirqs");
 	d->vcpus = hv_alloc(max_vcpus * sizeof(struct vcpu *));
@@ -152,6 +153,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
 	if (!v->fpu || !v->vcpu_info || pv_vcpu_init(v))
 		return NULL;
 	vcpu_timers_init(v);
+	sched_vcpu_init(v);
 	events_vcpu_init(v);
 	d->vcpus[id] = v;
 	return v;

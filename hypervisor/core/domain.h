@@ -39,13 +39,16 @@ struct vcpu {
 	struct vcpu_info *vcpu_info; /* [V] in guest-owned memory; never trusted */
 	struct domain *domain;       /* [I] */
 	u32 vcpu_id;                 /* [I] */
-	u32 processor;               /* [S] CPU it runs or last ran on */
+	u32 processor;               /* [S] CPU it runs on, waits for or last ran on */
 
 	struct pv_vcpu pv;           /* [V] */
 
 	/* Scheduling */
-	struct vcpu *rq_next;        /* [S] */
+	struct vcpu *rq_next;        /* [S] next in the queue of `processor` */
 	enum vcpu_state state;       /* [S] */
+	u64 vtime;                   /* [S] ns it ran, weighted: core/sched.c */
+	u64 charged_at;              /* [S] ns up to which vtime counts, while it runs */
+	bool loaded;                 /* [A] `processor` holds its registers; changed by that CPU alone */
 	bool initialised;            /* [D] has a context: may be brought up */
 	bool down;                   /* [A] VCPUOP_down, or never brought up */
 	bool is_idle;                /* [I] */
@@ -114,6 +117,7 @@ struct domain {
 	struct { spinlock_t lock; struct pirq *pirq; u32 nr; } pirqs;
 	u32 pci_cf8;                     /* [A] its virtual 0xcf8 */
 
+	u32 weight;                      /* [A] share of CPU time against other domains; 256 is the usual */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
 	u64 vm_assist;                   /* [A] VMASST_TYPE_* bits */

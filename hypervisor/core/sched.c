@@ -2,15 +2,29 @@
 /*
  * The scheduler: run queues, blocking, and switching between vcpus.
  *
- * Each CPU has a queue of runnable vcpus, served in turn with a time slice.
- * There is one stack per CPU and none per vcpu: a vcpu's hypervisor state is
- * its registers, so a switch happens only where those are complete, on the way
- * back to the guest (do_exit_work).
+ * Who runs next. Each vcpu has a virtual time: the nanoseconds it ran, divided
+ * by its domain's weight (256 counts them one to one). Each CPU has a queue of
+ * the vcpus that wait for it, the one with the least virtual time first, and
+ * that one runs when the running vcpu blocks, yields, or has used its slice up.
+ * A vcpu that wakes goes ahead of one that has run for long: its virtual time is
+ * behind, though by no more than WAKE_CREDIT_NS, so sleeping saves nothing up.
  *
- * A vcpu that blocks stays loaded: idling keeps its page table, segments and
- * registers in place, and if it is the next to run nothing is moved. `loaded`
- * says whose state the CPU holds; `current` is the vcpu that runs, or the idle
- * one.
+ * Which CPU. A vcpu that wakes goes to an idle CPU, its own if that is idle. A
+ * CPU with nothing to do takes a waiting vcpu from another's queue. A vcpu whose
+ * slice ended, while elsewhere one runs that had far more time, moves there. So
+ * three vcpus on two CPUs get two thirds of a CPU each.
+ *
+ * Switching. There is one stack per CPU and none per vcpu: a vcpu's hypervisor
+ * state is its registers, so a switch happens only where those are complete, on
+ * the way back to the guest (do_exit_work). A vcpu that blocks stays loaded:
+ * idling keeps its page table, segments and registers in place, and if it is the
+ * next to run there nothing is moved.
+ *
+ *  1. v->loaded is set from pv_load() until pv_save() has finished, by the CPU
+ *     that is v->processor then. A loaded vcpu changes neither queue nor CPU.
+ *  2. A vcpu is in the queue of v->processor if and only if it is RUNNABLE.
+ *  3. v->processor changes only with the locks of both queues held.
+ *  4. queue->curr is the vcpu that is RUNNING there, NULL while the CPU idles.
  *
  * States (enum vcpu_state) and who changes them, under the queue's lock:
  *
@@ -20,63 +34,78 @@
  *      └──── VCPUOP_down, pause, shutdown: sched_stop() ────────────┘
  */
 #include "core/sched.h"
-#include "core/access.h"
 #include "core/console.h"
-#include "core/hypercall.h"
 #include "core/time.h"
-#include "lib/string.h"
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/irq.h"
-#include "x86/panic.h"
+#include "x86/paging.h"
+#include "x86/smp.h"
 #include "x86/tlb.h"
 #include "x86/xsave.h"
 
-#define TIME_SLICE_NS 10000000ULL /* 10 ms, as credit2's upper bound */
+#define SLICE_NS 10000000ULL      /* 10 ms, as credit2's upper bound; shared among those that wait */
+#define SLICE_MIN_NS 2000000ULL
+#define PREEMPT_NS 1000000ULL     /* 1 ms, as credit2's rate limit: less behind, and a waker waits */
+#define WAKE_CREDIT_NS 5000000ULL
+#define MOVE_NS 20000000ULL       /* two slices behind the vcpu running elsewhere: worth a move */
 
 struct run_queue {
 	spinlock_t lock;
-	struct vcpu *head, *tail; /* [S] runnable, not running */
-	struct vcpu *loaded;      /* CPU's own: whose state it holds */
+	struct vcpu *head;   /* [S] by vtime */
+	struct vcpu *curr;   /* [S] */
+	u32 waiting;         /* [S] length of the queue; others look without the lock */
+	struct vcpu *loaded; /* CPU's own: whose state it holds */
+	bool slice_over;     /* CPU's own */
 	struct timer slice;
-};
+} __aligned(64);
 
 static struct run_queue queues[MAX_CPUS];
+static u64 idle_cpus[BITMAP_WORDS(MAX_CPUS)]; /* [A] with nr_cpus == 1 not kept */
+static u64 vtime_floor; /* [A] the least virtual time of any busy queue, at its highest */
 
 void __noreturn reset_stack_and_exit(void);
 void __noreturn reset_stack_and_jump(void (*fn)(void));
 
-static struct run_queue *queue_of(const struct vcpu *v)
+static struct run_queue *lock_queue_of(const struct vcpu *v)
 {
-	return &queues[v->processor];
+	for (;;) {
+		u32 cpu = READ_ONCE(v->processor);
+
+		spin_lock(&queues[cpu].lock);
+		if (likely(v->processor == cpu))
+			return &queues[cpu];
+		spin_unlock(&queues[cpu].lock);
+	}
 }
 
-static void set_work(u32 cpu, u32 bits)
+void set_work(u32 cpu, u32 bits)
 {
 	__atomic_fetch_or(&cpu_info_of(cpu)->work, bits, __ATOMIC_SEQ_CST);
 	if (cpu != this_cpu())
 		send_ipi(cpu, IPI_EVENT);
 }
 
-static void slice_over(void *data)
+static void slice_ended(void *data)
 {
-	(void)data;
+	struct run_queue *q = data;
+
+	q->slice_over = true;
 	set_work(this_cpu(), WORK_SCHEDULE);
 }
 
-void __init sched_init(void)
+void __init sched_cpu_init(u32 cpu)
 {
-	for (u32 cpu = 0; cpu < nr_cpus; cpu++) {
-		spin_lock_init(&queues[cpu].lock, RANK_SCHED, "run queue");
-		timer_init(&queues[cpu].slice, slice_over, NULL, cpu);
-	}
+	spin_lock_init(&queues[cpu].lock, RANK_SCHED, "run queue");
+	timer_init(&queues[cpu].slice, slice_ended, &queues[cpu], cpu);
 }
 
 /* --- Runstates ---------------------------------------------------------------------------- */
 
 static void runstate_change(struct vcpu *v, enum vcpu_state state, u64 now)
 {
+	now = max(now, v->runstate.state_entry_time); /* clocks of two CPUs may differ by a little */
 	v->runstate.time[v->runstate.state] += now - v->runstate.state_entry_time;
 	v->runstate.state_entry_time = now;
 	v->runstate.state = state;
@@ -85,13 +114,11 @@ static void runstate_change(struct vcpu *v, enum vcpu_state state, u64 now)
 
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 {
-	struct run_queue *q = queue_of(v);
-	u64 now = now_ns();
+	struct run_queue *q = lock_queue_of(v);
 
-	spin_lock(&q->lock);
 	*out = v->runstate;
 	spin_unlock(&q->lock);
-	out->time[out->state] += now - out->state_entry_time;
+	out->time[out->state] += now_ns() - out->state_entry_time;
 }
 
 /*
@@ -126,65 +153,128 @@ void runstate_publish(struct vcpu *v)
 
 /* --- Queues ----------------------------------------------------------------------------------- */
 
-static void enqueue(struct run_queue *q, struct vcpu *v)
+/* Adds to v's virtual time what it ran since the last call. */
+static void charge(struct vcpu *v, u64 now)
 {
-	v->rq_next = NULL;
-	if (q->tail)
-		q->tail->rq_next = v;
-	else
-		q->head = v;
-	q->tail = v;
+	/* Clocks of two CPUs may differ by a little. */
+	if (now <= v->charged_at)
+		return;
+	v->vtime += (now - v->charged_at) * SCHED_WEIGHT_DEFAULT / READ_ONCE(v->domain->weight);
+	v->charged_at = now;
 }
 
+static void raise_floor(u64 vtime)
+{
+	if (vtime > READ_ONCE(vtime_floor))
+		WRITE_ONCE(vtime_floor, vtime);
+}
+
+static void enqueue(struct run_queue *q, struct vcpu *v)
+{
+	struct vcpu **p = &q->head;
+
+	while (*p && (*p)->vtime <= v->vtime)
+		p = &(*p)->rq_next;
+	v->rq_next = *p;
+	*p = v;
+	WRITE_ONCE(q->waiting, q->waiting + 1);
+}
+
+/* v is in q. */
 static void dequeue(struct run_queue *q, struct vcpu *v)
 {
-	struct vcpu **p = &q->head, *prev = NULL;
+	struct vcpu **p = &q->head;
 
-	while (*p && *p != v) {
-		prev = *p;
+	while (*p != v)
 		p = &(*p)->rq_next;
-	}
-	if (!*p)
-		return;
 	*p = v->rq_next;
-	if (q->tail == v)
-		q->tail = prev;
+	WRITE_ONCE(q->waiting, q->waiting - 1);
 }
 
 static bool may_run(const struct vcpu *v)
 {
-	return !v->down && !READ_ONCE(v->pause_count) && !v->domain->is_shut_down;
+	return !READ_ONCE(v->down) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->is_shut_down);
+}
+
+/* An idle CPU, `first` if that is; MAX_CPUS when all are busy. */
+static u32 idle_cpu(u32 first)
+{
+	if (bit_test(idle_cpus, first))
+		return first;
+	for (u32 w = 0; w * 64 < nr_cpus; w++) {
+		u64 bits = READ_ONCE(idle_cpus[w]);
+
+		if (bits)
+			return w * 64 + __builtin_ctzll(bits);
+	}
+	return MAX_CPUS;
+}
+
+/* Locks the queue of v and that of a CPU where it may wake, and moves it there. Both are returned locked. */
+static void lock_for_wake(struct vcpu *v, u32 *from, u32 *to)
+{
+	for (;;) {
+		*from = *to = READ_ONCE(v->processor);
+		if (nr_cpus > 1 && !READ_ONCE(v->loaded)) {
+			*to = idle_cpu(*from);
+			if (*to == MAX_CPUS)
+				*to = *from;
+		}
+		spin_lock_two(&queues[*from].lock, &queues[*to].lock);
+		if (likely(v->processor == *from && (*from == *to || !READ_ONCE(v->loaded))))
+			return;
+		spin_unlock_two(&queues[*from].lock, &queues[*to].lock);
+	}
 }
 
 void sched_wake(struct vcpu *v)
 {
-	struct run_queue *q = queue_of(v);
+	u32 from, to;
+	bool woken = false;
 
-	spin_lock(&q->lock);
+	lock_for_wake(v, &from, &to);
 	if ((v->state == VCPU_BLOCKED || v->state == VCPU_OFFLINE) && may_run(v) && !READ_ONCE(v->blocked)) {
+		u64 floor = READ_ONCE(vtime_floor);
+
+		if (v->vtime + WAKE_CREDIT_NS < floor)
+			v->vtime = floor - WAKE_CREDIT_NS;
+		v->processor = to;
 		runstate_change(v, VCPU_RUNNABLE, now_ns());
-		enqueue(q, v);
-		spin_unlock(&q->lock);
-		set_work(v->processor, WORK_SCHEDULE);
-		return;
+		enqueue(&queues[to], v);
+		woken = true;
 	}
-	spin_unlock(&q->lock);
+	spin_unlock_two(&queues[from].lock, &queues[to].lock);
+	if (woken)
+		set_work(to, WORK_SCHEDULE);
 }
 
 void sched_stop(struct vcpu *v)
 {
-	struct run_queue *q = queue_of(v);
+	struct run_queue *q = lock_queue_of(v);
+	u32 cpu = v->processor;
+	bool look = v->state == VCPU_RUNNING || READ_ONCE(v->loaded);
 
-	spin_lock(&q->lock);
-	if (v->state == VCPU_RUNNABLE) {
+	if (v->state == VCPU_RUNNABLE)
 		dequeue(q, v);
+	if (v->state != VCPU_RUNNING)
 		runstate_change(v, VCPU_OFFLINE, now_ns());
-	} else if (v->state == VCPU_BLOCKED) {
-		runstate_change(v, VCPU_OFFLINE, now_ns());
+	spin_unlock(&q->lock);
+	/* It is taken off the CPU, or out of it. */
+	if (look)
+		set_work(cpu, WORK_SCHEDULE);
+}
+
+void sched_yield(struct vcpu *v)
+{
+	struct run_queue *q = lock_queue_of(v);
+
+	charge(v, now_ns());
+	if (q->head) {
+		v->vtime = max(v->vtime, q->head->vtime);
+		q->slice_over = true;
+		set_work(this_cpu(), WORK_SCHEDULE);
 	}
 	spin_unlock(&q->lock);
-	if (v->state == VCPU_RUNNING)
-		set_work(v->processor, WORK_SCHEDULE);
 }
 
 void vcpu_kick(struct vcpu *v)
@@ -197,33 +287,141 @@ void vcpu_kick(struct vcpu *v)
 	}
 }
 
-/* Whatever ended it: the event it waited for, another one, or the time-out. */
-static void poll_over(struct vcpu *v)
+/* --- Balance between CPUs ---------------------------------------------------------------------- */
+
+/* With both queues locked: v, which waits in `from`, waits in `to` now. */
+static void move(struct vcpu *v, u32 from, u32 to)
 {
-	v->in_poll = false;
-	events_poll_end(v);
-	timer_stop(&v->poll_timer);
+	dequeue(&queues[from], v);
+	v->processor = to;
+	enqueue(&queues[to], v);
+}
+
+/* This CPU has nothing to do: looks for a vcpu that waits elsewhere. True: it is in our queue. */
+static bool steal(u32 cpu)
+{
+	for (u32 i = 1; i < nr_cpus; i++) {
+		u32 from = cpu + i < nr_cpus ? cpu + i : cpu + i - nr_cpus;
+		struct vcpu *v;
+
+		if (!READ_ONCE(queues[from].waiting))
+			continue;
+		spin_lock_two(&queues[cpu].lock, &queues[from].lock);
+		for (v = queues[from].head; v && __atomic_load_n(&v->loaded, __ATOMIC_ACQUIRE); v = v->rq_next)
+			;
+		if (v)
+			move(v, from, cpu);
+		spin_unlock_two(&queues[cpu].lock, &queues[from].lock);
+		if (v)
+			return true;
+	}
+	return false;
+}
+
+/* The CPU whose running vcpu had more time than any other's, and MOVE_NS more than `vtime`; MAX_CPUS: none. */
+static u32 favoured_cpu(u64 vtime)
+{
+	u32 best = MAX_CPUS;
+
+	vtime += MOVE_NS;
+	for (u32 c = 0; c < nr_cpus; c++) {
+		struct run_queue *q = &queues[c];
+
+		spin_lock(&q->lock);
+		if (q->curr && c != this_cpu()) {
+			charge(q->curr, now_ns());
+			if (q->curr->vtime > vtime) {
+				vtime = q->curr->vtime;
+				best = c;
+			}
+		}
+		spin_unlock(&q->lock);
+	}
+	return best;
+}
+
+/* v had to leave this CPU and its state is saved: perhaps there is a better place for it. */
+static void find_place(struct vcpu *v, u32 here)
+{
+	u32 to = idle_cpu(here);
+
+	if (to != MAX_CPUS) {
+		set_work(to, WORK_SCHEDULE); /* it will take v, or whoever waits */
+		return;
+	}
+	to = favoured_cpu(v->vtime);
+	if (to == MAX_CPUS)
+		return;
+	spin_lock_two(&queues[here].lock, &queues[to].lock);
+	if (v->processor == here && v->state == VCPU_RUNNABLE)
+		move(v, here, to);
+	spin_unlock_two(&queues[here].lock, &queues[to].lock);
+	set_work(to, WORK_SCHEDULE);
 }
 
 /* --- Switching ------------------------------------------------------------------------------------ */
 
-static void switch_state(struct run_queue *q, struct vcpu *next)
+/* The state of `old`, if any, was replaced on this CPU. */
+static void unloaded(struct vcpu *old, const struct vcpu *next)
+{
+	if (!old)
+		return;
+	if (!next || next->domain != old->domain)
+		bit_clear_atomic(old->domain->dirty_cpus, this_cpu());
+	__atomic_store_n(&old->loaded, false, __ATOMIC_RELEASE);
+}
+
+static void move_timers(struct vcpu *v, u32 cpu)
+{
+	timer_migrate(&v->singleshot, cpu);
+	timer_migrate(&v->periodic, cpu);
+	timer_migrate(&v->poll_timer, cpu);
+}
+
+static void load(struct run_queue *q, struct vcpu *next)
 {
 	struct cpu_info *ci = this_cpu_info();
+	struct vcpu *old = q->loaded;
 
-	if (q->loaded != next) {
-		if (q->loaded)
-			pv_save(q->loaded);
-		bit_set_atomic(next->domain->dirty_cpus, this_cpu());
-		q->loaded = next;
-		ci->vcpu = next;
-		pv_load(next);
-		fpu_load(next);
-		time_publish(next);
+	if (old) {
+		pv_save(old);
+		fpu_save(old);
 	}
+	__atomic_store_n(&next->loaded, true, __ATOMIC_RELAXED);
+	bit_set_atomic(next->domain->dirty_cpus, ci->cpu);
+	q->loaded = next;
 	ci->vcpu = next;
+	pv_load(next);
+	fpu_load(next);
+	time_publish(next);
+	unloaded(old, next);
+	if (next->singleshot.cpu != ci->cpu)
+		move_timers(next, ci->cpu);
+	if (nr_cpus > 1 && old && READ_ONCE(old->state) == VCPU_RUNNABLE)
+		find_place(old, ci->cpu);
+}
+
+/* Nothing of the vcpu that was loaded stays behind: it may be looked at, moved, or freed. */
+static void unload(struct run_queue *q)
+{
+	struct vcpu *old = q->loaded;
+
+	pv_save(old);
+	fpu_save(old);
+	pv_unload();
+	q->loaded = NULL;
+	unloaded(old, NULL);
+}
+
+static void switch_to(struct run_queue *q, struct vcpu *next)
+{
+	if (q->loaded != next)
+		load(q, next);
+	this_cpu_info()->vcpu = next;
 	if (next->in_poll)
 		poll_over(next);
+	if (next->pv.nmi_pending)
+		set_work(this_cpu(), WORK_NMI);
 	runstate_publish(next);
 }
 
@@ -240,42 +438,77 @@ static void __noreturn idle_loop(void)
 	}
 }
 
+/* Under the queue's lock. True: `prev`, which runs and may go on, shall do so. */
+static bool goes_on(const struct run_queue *q, const struct vcpu *prev)
+{
+	if (!q->head)
+		return true;
+	return q->slice_over ? prev->vtime < q->head->vtime : prev->vtime <= q->head->vtime + PREEMPT_NS;
+}
+
+/*
+ * Under the queue's lock: who runs next, already RUNNING; NULL for nobody. The
+ * vcpu that ran is back in the queue, or in the state that it asked for.
+ */
+static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u64 now)
+{
+	struct vcpu *next = prev;
+
+	if (prev) {
+		charge(prev, now);
+		if (!may_run(prev) || READ_ONCE(prev->blocked)) {
+			runstate_change(prev, may_run(prev) ? VCPU_BLOCKED : VCPU_OFFLINE, now);
+			next = NULL;
+		} else if (!goes_on(q, prev)) {
+			runstate_change(prev, VCPU_RUNNABLE, now);
+			enqueue(q, prev);
+			next = NULL;
+		}
+	}
+	if (!next && (next = q->head)) {
+		dequeue(q, next);
+		next->charged_at = now;
+		runstate_change(next, VCPU_RUNNING, now);
+	}
+	q->curr = next;
+	q->slice_over = false;
+	if (next)
+		raise_floor(q->head ? min(next->vtime, q->head->vtime) : next->vtime);
+	if (q->head)
+		timer_set(&q->slice, now + max(SLICE_NS / q->waiting, SLICE_MIN_NS));
+	return next;
+}
+
 /* Who runs next here. Leaves by the idle loop when nobody can. */
 static void schedule(void)
 {
-	u32 cpu = this_cpu();
-	struct run_queue *q = &queues[cpu];
 	struct cpu_info *ci = this_cpu_info();
-	struct vcpu *prev = ci->vcpu, *next;
-	u64 now = now_ns();
+	struct run_queue *q = &queues[ci->cpu];
+	struct vcpu *prev = ci->vcpu->is_idle ? NULL : ci->vcpu, *next;
 
-	spin_lock(&q->lock);
-	if (!prev->is_idle && prev->state == VCPU_RUNNING) {
-		if (may_run(prev) && !READ_ONCE(prev->blocked)) {
-			if (!q->head) {
-				spin_unlock(&q->lock);
-				return;
-			}
-			runstate_change(prev, VCPU_RUNNABLE, now);
-			enqueue(q, prev);
-		} else {
-			runstate_change(prev, may_run(prev) ? VCPU_BLOCKED : VCPU_OFFLINE, now);
+	do {
+		spin_lock(&q->lock);
+		next = pick(q, prev, now_ns());
+		if (nr_cpus > 1 && !next)
+			bit_set_atomic(idle_cpus, ci->cpu);
+		spin_unlock(&q->lock);
+		if (next && next == prev) {
+			if (next->in_poll)
+				poll_over(next);
+			return;
 		}
-	}
-	next = q->head;
-	if (next) {
-		dequeue(q, next);
-		runstate_change(next, VCPU_RUNNING, now);
-		if (q->head)
-			timer_set(&q->slice, now + TIME_SLICE_NS);
-	}
-	spin_unlock(&q->lock);
+		prev = NULL;
+	} while (!next && steal(ci->cpu));
 
 	if (next) {
-		switch_state(q, next);
+		if (nr_cpus > 1 && bit_test(idle_cpus, ci->cpu))
+			bit_clear_atomic(idle_cpus, ci->cpu);
+		switch_to(q, next);
 		return;
 	}
-	if (prev->is_idle)
+	if (q->loaded && READ_ONCE(q->loaded->state) == VCPU_OFFLINE)
+		unload(q);
+	if (ci->vcpu->is_idle)
 		return;
 	ci->vcpu = ci->pcpu->idle;
 	reset_stack_and_jump(idle_loop);
@@ -287,13 +520,15 @@ void do_exit_work(void)
 	u32 work;
 
 	while ((work = __atomic_exchange_n(&ci->work, 0, __ATOMIC_SEQ_CST))) {
+		if (work & WORK_QUIESCE)
+			smp_quiesced();
 		if (work & WORK_FLUSH)
 			tlb_serve_requests();
-		if (work & WORK_TIMER)
-			timer_run_expired(&ci->pcpu->timers, now_ns());
 		if (work & WORK_CONSOLE)
 			console_work();
-		if (work & (WORK_SCHEDULE | WORK_TIMER))
+		if (work & WORK_TIMER)
+			timer_run_expired(&ci->pcpu->timers, now_ns());
+		if (work & WORK_SCHEDULE)
 			schedule();
 		if ((work & WORK_NMI) && !ci->vcpu->is_idle)
 			pv_deliver_nmi(ci->vcpu, &ci->regs);
@@ -319,136 +554,4 @@ void __noreturn sched_start(void)
 	set_work(this_cpu(), WORK_SCHEDULE);
 	this_cpu_info()->vcpu = this_pcpu()->idle;
 	reset_stack_and_jump(idle_loop);
-}
-
-/* --- sched_op -------------------------------------------------------------------------------------- */
-
-static bool events_due(const struct vcpu *v)
-{
-	return READ_ONCE(v->vcpu_info->evtchn_upcall_pending) && !READ_ONCE(v->vcpu_info->evtchn_upcall_mask);
-}
-
-static long block(struct vcpu *v)
-{
-	WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, 0);
-	WRITE_ONCE(v->blocked, true);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* An event before `blocked` was seen to be set would have woken nobody. */
-	if (events_due(v))
-		WRITE_ONCE(v->blocked, false);
-	else
-		set_work(this_cpu(), WORK_SCHEDULE);
-	return 0;
-}
-
-static void poll_timeout(void *data)
-{
-	struct vcpu *v = data;
-
-	events_poll_end(v);
-	vcpu_kick(v);
-}
-
-static long poll(struct vcpu *v, u64 gva)
-{
-	struct sched_poll p;
-	struct domain *d = v->domain;
-	u32 port = 0;
-
-	if (copy_from_guest(&p, gva, sizeof(p)))
-		return -EFAULT;
-	if (p.nr_ports > 128)
-		return -EINVAL;
-	if (!v->poll_timer.fn)
-		timer_init(&v->poll_timer, poll_timeout, v, v->processor);
-	if (p.nr_ports == 1 && copy_from_guest(&port, p.ports, 4))
-		return -EFAULT;
-	WRITE_ONCE(v->blocked, true);
-	events_poll_begin(v, p.nr_ports == 1 ? port : ~0u);
-	for (u32 i = 0; i < p.nr_ports; i++) {
-		long rc = 0;
-
-		if (copy_from_guest(&port, p.ports + i * 4, 4))
-			rc = -EFAULT;
-		else if (port >= EVTCHN_MAX_PORTS)
-			rc = -EINVAL;
-		if (rc || evtchn_port_pending(d, port)) {
-			events_poll_end(v);
-			WRITE_ONCE(v->blocked, false);
-			return rc;
-		}
-	}
-	if (events_due(v) || !v->polling) {
-		events_poll_end(v);
-		WRITE_ONCE(v->blocked, false);
-		return 0;
-	}
-	v->in_poll = true;
-	if (p.timeout)
-		timer_set(&v->poll_timer, p.timeout);
-	set_work(this_cpu(), WORK_SCHEDULE);
-	return 0;
-}
-
-static const char *const shutdown_names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
-
-/* What dom0's end means for the machine. */
-static void __noreturn dom0_ended(u8 reason)
-{
-	const char *name = reason < ARRAY_SIZE(shutdown_names) ? shutdown_names[reason] : "unknown reason";
-
-	hv_log(LOG_ERR, "dom0 shut down (%s)%s%s\n", name, dom0->crash_reason[0] ? ": " : "", dom0->crash_reason);
-	if (reason == SHUTDOWN_poweroff) {
-		hv_log(LOG_ERR, "halting; the machine may be switched off\n");
-		machine_halt();
-	}
-	if (reason != SHUTDOWN_reboot && machine_noreboot) {
-		hv_log(LOG_ERR, "'noreboot' is set: not restarting\n");
-		machine_halt();
-	}
-	hv_log(LOG_ERR, "restarting the machine\n");
-	machine_restart();
-}
-
-void domain_shutdown(struct domain *d, u8 reason)
-{
-	spin_lock(&d->lock);
-	if (d->is_shut_down) {
-		spin_unlock(&d->lock);
-		return;
-	}
-	d->is_shut_down = true;
-	d->shutdown_code = reason;
-	spin_unlock(&d->lock);
-	if (d == dom0)
-		dom0_ended(reason);
-	for (u32 i = 0; i < d->max_vcpus; i++)
-		if (d->vcpus[i])
-			sched_stop(d->vcpus[i]);
-	send_global_virq(dom0, VIRQ_DOM_EXC);
-}
-
-HYPERCALL(hc_sched_op)
-{
-	struct vcpu *v = current;
-	u32 reason;
-
-	switch (a1) {
-	case SCHEDOP_yield:
-		set_work(this_cpu(), WORK_SCHEDULE);
-		return 0;
-	case SCHEDOP_block:
-		return block(v);
-	case SCHEDOP_shutdown:
-		if (copy_from_guest(&reason, a2, 4))
-			return -EFAULT;
-		if (reason > SHUTDOWN_MAX)
-			return -EINVAL;
-		domain_shutdown(v->domain, reason);
-		return 0;
-	case SCHEDOP_poll:
-		return poll(v, a2);
-	default:
-		return -ENOSYS;
-	}
 }

@@ -5,14 +5,25 @@
 
 #include "core/domain.h"
 
-void sched_init(void);
-/* Makes a vcpu that may run runnable. */
+#define SCHED_WEIGHT_DEFAULT 256 /* as in Xen's schedulers */
+
+/* The queue of `cpu`, before anything runs there. */
+void sched_cpu_init(u32 cpu);
+/* Makes a vcpu that may run runnable, on its own CPU or an idle one. */
 void sched_wake(struct vcpu *v);
 /* v must stop as soon as possible: it went down, or its domain did. */
 void sched_stop(struct vcpu *v);
+/* v, which runs here, lets others go first. */
+void sched_yield(struct vcpu *v);
+/* v is made: what it needs for SCHEDOP_poll. */
+void sched_vcpu_init(struct vcpu *v);
+/* v goes on after SCHEDOP_poll, whatever ended it. */
+void poll_over(struct vcpu *v);
+/* Sets WORK_* bits of `cpu` and makes it look at them soon. */
+void set_work(u32 cpu, u32 bits);
 /* Work bits of this CPU, on the way to a guest: see x86/cpu.h. */
 void do_exit_work(void);
-/* The boot CPU's first vcpu comes from here. Does not return. */
+/* This CPU begins to run vcpus. Does not return. */
 void __noreturn sched_start(void);
 /* Writes v's runstate to the area it registered; v is loaded on this CPU. */
 void runstate_publish(struct vcpu *v);

@@ -74,6 +74,9 @@ static long register_info(struct vcpu *v, u64 gva)
 
 	if (copy_from_guest(&r, gva, sizeof(r)))
 		return -EFAULT;
+	/* Its kernel must not be at work on the old one. */
+	if (v != current && !READ_ONCE(v->down))
+		return -EINVAL;
 	if (v->vcpu_info_placed || r.offset > PAGE_SIZE - sizeof(*new) || (r.offset & 7))
 		return -EINVAL;
 	page = get_guest_frame(v->domain, GFN(r.mfn), true);
@@ -162,7 +165,8 @@ HYPERCALL(hc_vcpu_op)
 		if (a3)
 			return -EINVAL;
 		v->pv.nmi_pending = 1;
-		__atomic_fetch_or(&cpu_info_of(v->processor)->work, WORK_NMI, __ATOMIC_SEQ_CST);
+		/* Should it come to a CPU only now, it is looked for there. */
+		set_work(READ_ONCE(v->processor), WORK_NMI);
 		vcpu_kick(v);
 		return 0;
 	default:

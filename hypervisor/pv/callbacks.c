@@ -3,6 +3,7 @@
  * What a PV guest registers and how it returns: trap table, callbacks, iret.
  */
 #include "core/hypercall.h"
+#include "core/sched.h"
 #include "lib/string.h"
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
@@ -170,6 +171,6 @@ HYPERCALL(hc_iret)
 	WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
 	v->pv.nmi_masked = 0;
 	if (unlikely(v->pv.nmi_pending))
-		this_cpu_info()->work |= WORK_NMI;
+		set_work(this_cpu(), WORK_NMI);
 	reset_stack_and_exit();
 }

@@ -813,6 +813,18 @@ int unpin_page_table(struct vcpu *v, mfn_t mfn, struct domain *d)
 
 /* --------------------------------------------------------------- ownership -- */
 
+/* Several CPUs may give pages to one domain. */
+static void widen(struct domain *d, u64 first, u64 end)
+{
+	u64 old = READ_ONCE(d->min_mfn);
+
+	while ((!old || first < old) && !cmpxchg64(&d->min_mfn, &old, first))
+		;
+	old = READ_ONCE(d->max_mfn);
+	while (end > old && !cmpxchg64(&d->max_mfn, &old, end))
+		;
+}
+
 void assign_pages(mfn_t first, u64 nr, struct domain *d)
 {
 	u64 word = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
@@ -824,10 +836,7 @@ void assign_pages(mfn_t first, u64 nr, struct domain *d)
 		__atomic_store_n(&pg->count, word, __ATOMIC_RELEASE);
 	}
 	__atomic_fetch_add(&d->tot_pages, nr, __ATOMIC_SEQ_CST);
-	if (first.m < d->min_mfn || !d->max_mfn)
-		d->min_mfn = first.m;
-	if (first.m + nr > d->max_mfn)
-		d->max_mfn = first.m + nr;
+	widen(d, first.m, first.m + nr);
 }
 
 bool release_owned_page(mfn_t mfn, struct domain *d)

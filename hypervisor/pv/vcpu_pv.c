@@ -120,12 +120,16 @@ void xpti_sync_root(void)
 
 	if (ci->root_source == ci->hv_cr3)
 		return;
+	/*
+	 * Marked as up to date first: a change from another CPU while we copy takes the mark
+	 * away again, and makes this CPU leave the guest (tlb.c, l4_changed()).
+	 */
+	__atomic_store_n(&ci->root_source, ci->hv_cr3, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < HV_SLOT_FIRST; i++)
-		to[i] = from[i];
+		to[i] = READ_ONCE(from[i]);
 	for (unsigned i = HV_SLOT_LAST + 1; i < 512; i++)
-		to[i] = from[i];
+		to[i] = READ_ONCE(from[i]);
 	to[PERDOMAIN_SLOT] = v->domain->pv.perdomain_l3_mfn.m << PAGE_SHIFT | HV_TABLE;
-	ci->root_source = ci->hv_cr3;
 }
 
 /* --- Segments ------------------------------------------------------------------------- */
@@ -217,6 +221,15 @@ void pv_load(struct vcpu *v)
 	wrmsr(MSR_KERNEL_GS_BASE, pv->kernel_mode ? pv->gs_base_user : pv->gs_base_kernel);
 	load_debug_registers(v);
 	ci->regs = pv->regs;
+}
+
+void pv_unload(void)
+{
+	__asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" :: "r"(0));
+	__asm__ volatile("mov %0, %%dr7" :: "r"(0x400ULL));
+	this_cpu_info()->hv_cr3 = 0;
+	cpu_load_own_gdt();
+	write_cr3(idle_l4_mfn.m << PAGE_SHIFT);
 }
 
 static bool canonical(u64 va) { return (s64)(va << 16) >> 16 == (s64)va; }

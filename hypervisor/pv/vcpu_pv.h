@@ -16,6 +16,8 @@ void pv_enter_user(struct vcpu *v);
 /* On and off this CPU: selectors, bases, descriptor tables, registers. */
 void pv_save(struct vcpu *v);
 void pv_load(struct vcpu *v);
+/* After pv_save(): nothing of the vcpu is left on the CPU, which runs on the hypervisor's own tables. */
+void pv_unload(void);
 /* Makes the GDT and LDT slot, and the first use of its page, ready. 0 or -ENOMEM. */
 int pv_vcpu_init(struct vcpu *v);
 int pv_domain_init(struct domain *d);

@@ -62,10 +62,20 @@ void apic_timer_set(u64 ticks)
 	wr(APIC_TIMER_INIT, ticks > 0xffffffff ? 0xffffffff : ticks);
 }
 
-void send_ipi(u32 cpu, unsigned vector)
+/* SDM 3, 10.6.1: delivery modes and the level bit that every message but an INIT de-assert has set. */
+#define ICR_NMI 0x4400
+#define ICR_INIT 0x4500
+#define ICR_STARTUP 0x4600
+
+static void send(u32 id, u32 what)
 {
 	while (rd(APIC_ICR_LO) & ICR_BUSY)
 		cpu_relax();
-	wr(APIC_ICR_HI, pcpus[cpu].apic_id << 24);
-	wr(APIC_ICR_LO, vector);
+	wr(APIC_ICR_HI, id << 24);
+	wr(APIC_ICR_LO, what);
 }
+
+void send_ipi(u32 cpu, unsigned vector) { send(pcpus[cpu].apic_id, vector); }
+void send_nmi(u32 cpu) { send(pcpus[cpu].apic_id, ICR_NMI); }
+void __init apic_send_init(u32 id) { send(id, ICR_INIT); }
+void __init apic_send_startup(u32 id, u8 page) { send(id, ICR_STARTUP | page); }

@@ -16,5 +16,9 @@ void apic_timer_free_run(void);
 u32 apic_timer_count(void);
 /* One interrupt on VECTOR_TIMER after `ticks` (at most 2^32-1 count); 0 stops it. */
 void apic_timer_set(u64 ticks);
+/* To another CPU: an NMI; and, by APIC id, what starts it (`page` is the frame below 1 MiB where it begins). */
+void send_nmi(u32 cpu);
+void apic_send_init(u32 apic_id);
+void apic_send_startup(u32 apic_id, u8 page);
 
 #endif

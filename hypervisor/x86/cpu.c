@@ -199,17 +199,24 @@ struct table_ptr {
 	u64 base;
 } __packed;
 
-void cpu_load_tables(void)
+void cpu_load_own_gdt(void)
 {
 	u64 area = PERCPU_START + (u64)this_cpu() * PERCPU_SIZE;
 	struct table_ptr gdt = { HV_GDT_LIMIT, area + PERCPU_GDT - HV_GDT_FIRST_ENTRY * 8 };
+
+	__asm__ volatile("lgdt %0; lldt %w1" :: "m"(gdt), "r"(0));
+}
+
+void cpu_load_tables(void)
+{
 	struct table_ptr idt = { sizeof(idt_table) - 1, (u64)idt_table };
 
-	__asm__ volatile("lgdt %0; lidt %1" :: "m"(gdt), "m"(idt));
+	cpu_load_own_gdt();
+	__asm__ volatile("lidt %0" :: "m"(idt));
 	__asm__ volatile("pushq %0; lea 1f(%%rip), %%rax; push %%rax; lretq; 1:" :: "i"(HV_CS) : "rax", "memory");
 	__asm__ volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs" ::
 			 "r"(HV_DS), "r"(0));
-	__asm__ volatile("ltr %w0; lldt %w1" :: "r"(HV_TSS_SEL), "r"(0));
+	__asm__ volatile("ltr %w0" :: "r"(HV_TSS_SEL));
 }
 
 /* Turns the three-byte nops of the guest copy functions into stac and clac. */

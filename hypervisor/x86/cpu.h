@@ -23,6 +23,7 @@ struct vcpu;
 #define WORK_CONSOLE 0x04  /* console input is waiting */
 #define WORK_FLUSH 0x08    /* a TLB flush was asked for */
 #define WORK_NMI 0x10      /* the vcpu here has an NMI to take */
+#define WORK_QUIESCE 0x20  /* another CPU waits for readers: x86/smp.c */
 
 struct cpu_info {
 	struct cpu_user_regs regs; /* pushed here by every entry from a guest */
@@ -43,9 +44,9 @@ struct pcpu {
 	u32 cpu;
 	u32 apic_id, acpi_id;
 	u64 gdt_maddr;              /* of the page with its descriptors */
-	bool online;
+	bool online;                /* [A] */
+	bool halt;                  /* [A] the next NMI stops it for good */
 	struct vcpu *idle;
-	struct vcpu *fpu_owner;     /* whose registers the FPU holds */
 	struct timer_heap timers;
 	u8 held_ranks[16];          /* debug: ranks of the locks it holds */
 	u32 nr_held;
@@ -90,6 +91,8 @@ void cpu_init(void);
 void percpu_area_init(u32 cpu, u32 apic_id);
 /* GDT, IDT, TSS of this CPU. */
 void cpu_load_tables(void);
+/* Only the GDT, from the CPU's own area, and no LDT: those of a vcpu are about to go. */
+void cpu_load_own_gdt(void);
 void idt_init(void);
 /* Leaves the boot stack for that of `cpu` and runs fn there. */
 void __noreturn switch_to_cpu_stack(u32 cpu, void (*fn)(void));

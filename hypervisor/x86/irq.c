@@ -355,6 +355,8 @@ void do_irq(struct cpu_user_regs *regs)
 bool hypervisor_nmi(struct cpu_user_regs *regs)
 {
 	(void)regs;
+	if (READ_ONCE(this_pcpu()->halt))
+		machine_halt();
 	return this_pcpu()->in_panic;
 }
 
@@ -368,5 +370,6 @@ void nmi_to_dom0(u8 port61)
 		return;
 	__atomic_fetch_or(&dom0->shared_info->arch.nmi_reason, reason, __ATOMIC_SEQ_CST);
 	v->pv.nmi_pending = 1;
+	/* No IPI from here: an NMI may have interrupted the sending of one. The next tick of its CPU will do. */
 	__atomic_fetch_or(&cpu_info_of(v->processor)->work, WORK_NMI, __ATOMIC_SEQ_CST);
 }

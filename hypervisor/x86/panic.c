@@ -20,6 +20,7 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/paging.h"
+#include "x86/smp.h"
 
 extern char image_start[], text_start[], text_end[], init_start[], init_text_end[];
 extern const u32 hv_symbols[];
@@ -121,10 +122,10 @@ static void enter_panic(void)
 {
 	static bool panicking;
 
-	console_panic_mode();
-	if (panicking)
+	if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
 		machine_halt();
-	panicking = true;
+	smp_stop_others();
+	console_panic_mode();
 	if (on_cpu_stack())
 		this_pcpu()->in_panic = true;
 }

@@ -13,7 +13,7 @@
  * CPUs asking each other don't hang.
  */
 #include "x86/tlb.h"
-#include "core/domain.h"
+#include "core/sched.h"
 #include "core/seam.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
@@ -80,8 +80,7 @@ static void flush_cpus(const u64 *cpus, u64 va)
 			continue;
 		if (!ticket)
 			ticket = __atomic_add_fetch(&wanted, 1, __ATOMIC_SEQ_CST);
-		__atomic_fetch_or(&cpu_info_of(c)->work, WORK_FLUSH, __ATOMIC_SEQ_CST);
-		send_ipi(c, IPI_EVENT);
+		set_work(c, WORK_FLUSH);
 	}
 	for (u32 c = 0; ticket && c < nr_cpus; c++)
 		if (c != self && bit_test(cpus, c))
@@ -136,22 +135,27 @@ int flush_vcpu_mask(struct domain *d, u64 gva, u64 va)
 	return 0;
 }
 
-/* The hypervisor never sleeps inside a lock-free read, so an answered request on every CPU means all have left. */
-void wait_for_readers(void)
-{
-	u64 all[BITMAP_WORDS(MAX_CPUS)];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
-		all[i] = ~0ULL;
-	if (nr_cpus > 1)
-		flush_cpus(all, FLUSH_ALL_VA);
-}
-
+/*
+ * XPTI: each CPU's root table has copies of the entries. A guest on another CPU
+ * that uses this table must find a new entry as soon as the change is reported,
+ * so that CPU leaves the guest, and copies on its way back.
+ */
 void l4_changed(mfn_t l4)
 {
-	(void)l4;
+	u64 cpus[BITMAP_WORDS(MAX_CPUS)] = { 0 };
+	bool any = false;
+
 	if (!cpu_features.xpti)
 		return;
-	for (u32 c = 0; c < nr_cpus; c++)
-		WRITE_ONCE(cpu_info_of(c)->root_source, 0);
+	for (u32 c = 0; c < nr_cpus; c++) {
+		struct cpu_info *ci = cpu_info_of(c);
+
+		__atomic_store_n(&ci->root_source, 0, __ATOMIC_SEQ_CST);
+		if (c != this_cpu() && READ_ONCE(ci->hv_cr3) == l4.m << PAGE_SHIFT) {
+			bit_set(cpus, c);
+			any = true;
+		}
+	}
+	if (any)
+		flush_cpus(cpus, FLUSH_ALL_VA);
 }

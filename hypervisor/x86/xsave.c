@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * FPU state moves when another guest's vcpu comes to a CPU, and only then: a
- * vcpu that blocks and comes back finds its registers where it left them, and
- * the hypervisor itself uses none. The switch is eager, so no guest can look
- * at another's registers by a deferred fault.
+ * FPU state moves with the rest of a vcpu's state when another guest's vcpu
+ * comes to a CPU (core/sched.c), and only then: a vcpu that blocks and comes
+ * back finds its registers where it left them, and the hypervisor itself uses
+ * none. The switch is eager, so no guest can look at another's registers by a
+ * deferred fault.
  *
- * pcpu->fpu_owner says whose registers the FPU holds. A vcpu that moves to
- * another CPU is saved first by the CPU that holds it (sched.c sees to it).
+ * While no vcpu's state is loaded, XCR0 has every component that a guest may use.
  */
 #include "x86/xsave.h"
 #include "core/domain.h"
@@ -35,37 +35,25 @@ void *fpu_area_new(void)
 	return a;
 }
 
-static void save(struct vcpu *v)
+void fpu_save(struct vcpu *v)
 {
+	__asm__ volatile("clts");
+	if (use_xsave() && v->xcr0 != host_cpu.guest_xcr0)
+		xsetbv0(host_cpu.guest_xcr0);
 	if (use_xsave())
 		__asm__ volatile("xsave64 (%0)" :: "r"(v->fpu), "a"(~0u), "d"(~0u) : "memory");
 	else
 		__asm__ volatile("fxsave64 (%0)" :: "r"(v->fpu) : "memory");
 }
 
-static void restore(struct vcpu *v)
+void fpu_load(struct vcpu *v)
 {
+	__asm__ volatile("clts");
 	if (use_xsave())
 		__asm__ volatile("xrstor64 (%0)" :: "r"(v->fpu), "a"(~0u), "d"(~0u) : "memory");
 	else
 		__asm__ volatile("fxrstor64 (%0)" :: "r"(v->fpu) : "memory");
-}
-
-void fpu_load(struct vcpu *v)
-{
-	struct pcpu *p = this_pcpu();
-	struct vcpu *old = p->fpu_owner;
-
-	if (old != v) {
-		__asm__ volatile("clts");
-		if (use_xsave())
-			xsetbv0(host_cpu.guest_xcr0);
-		if (old)
-			save(old);
-		restore(v);
-		p->fpu_owner = v;
-	}
-	if (use_xsave() && xgetbv0() != v->xcr0)
+	if (use_xsave() && v->xcr0 != host_cpu.guest_xcr0)
 		xsetbv0(v->xcr0);
 	fpu_set_ts(v->pv.cr0_ts);
 }

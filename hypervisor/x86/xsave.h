@@ -9,7 +9,8 @@ struct vcpu;
 
 /* A save area in its reset state. NULL when memory is out. */
 void *fpu_area_new(void);
-/* v is about to run here: its registers are made those in the FPU. */
+/* From the FPU to v's area, and back. v was the one loaded last; another, or v again, is loaded next. */
+void fpu_save(struct vcpu *v);
 void fpu_load(struct vcpu *v);
 /* CR0.TS as the guest wants it: its next FPU instruction is #NM. */
 void fpu_set_ts(bool on);
