@@ -32,6 +32,10 @@ EXACT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
 # A translation buffer of 256 MiB is enough for a kernel's boot, and two
 # machines at once then stay well inside the memory of a small host.
 FREE = ["-accel", "tcg,tb-size=256"]
+# Several CPUs in turn on one thread: with a thread for each, QEMU before 8.1 may lose a CPU's
+# write to its local APIC while another CPU changes the memory map (a PCI BAR, say), and with
+# it a timer.  Whoever looks for races, and moves no BARs, sets `threads`.
+IN_TURN = ["-accel", "tcg,thread=single,tb-size=256"]
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Config:
     machine: str = "q35"
     cpu: str = "qemu64,+rdrand"
     memory: str = "1G"
+    smp: int = 1                        # CPUs of the machine
     kernel: str = "vmlinux"             # a key of KERNELS, or a file
     initrd: str = os.path.join(BUILD, "initramfs")
     loader: str = "kernel"              # how the hypervisor is loaded: one of LOADERS
@@ -49,6 +54,7 @@ class Config:
     dom0_options: str = ""
     devices: list = field(default_factory=list)     # further QEMU arguments
     exact: bool = False                 # count instructions
+    threads: bool = False               # a thread of the host for each CPU: see IN_TURN
     no_reboot: bool = False             # a reset ends QEMU
 
     def image(self):
@@ -146,8 +152,8 @@ def command(config, scratch):
     """
     return (["qemu-system-x86_64", "-nodefaults", "-no-user-config",
              "-machine", config.machine, "-cpu", config.cpu,
-             "-m", config.memory, "-smp", "1"]
-            + (EXACT if config.exact else FREE)
+             "-m", config.memory, "-smp", str(config.smp)]
+            + (EXACT if config.exact else FREE if config.smp == 1 or config.threads else IN_TURN)
             + (["-no-reboot"] if config.no_reboot else [])
             + boot_arguments(config, scratch) + config.devices)
 
