@@ -19,6 +19,7 @@
 #include "core/time.h"
 #include "lib/string.h"
 #include "x86/acpi.h"
+#include "x86/alternative.h"
 #include "x86/apic.h"
 #include "x86/asm.h"
 #include "x86/clock.h"
@@ -150,6 +151,7 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
+	alternatives_apply();
 	report_memory();
 	policy_set_ram_end(e820_ram_end(&bootinfo.e820));
 	idt_init();

@@ -12,15 +12,12 @@
  */
 #include "core/seam.h"
 #include "lib/string.h"
+#include "x86/alternative.h"
 #include "x86/extable.h"
 #include "x86/layout.h"
 
-/* Three bytes that boot turns into stac (0xcb) or clac (0xca) where SMAP is on. */
-#define SMAP_PATCH(n, byte)                                                       \
-	#n ": .byte 0x0f, 0x1f, 0x00; .pushsection .altpatch, \"a\"; .balign 4; .long " #n "b - ., " #byte \
-	"; .popsection;"
-#define STAC SMAP_PATCH(770, 0xcb)
-#define CLAC SMAP_PATCH(771, 0xca)
+#define STAC ALTERNATIVE("", ALT_SMAP, ".byte 0x0f, 0x01, 0xcb")
+#define CLAC ALTERNATIVE("", ALT_SMAP, ".byte 0x0f, 0x01, 0xca")
 
 static inline bool range_ok(u64 gva, size_t bytes)
 {
