@@ -20,6 +20,7 @@
 #include "core/hypercall.h"
 #include "lib/string.h"
 #include "pv/descriptors.h"
+#include "x86/alternative.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/extable.h"
@@ -84,30 +85,34 @@ int pv_vcpu_init(struct vcpu *v)
 
 /* --- Address spaces ------------------------------------------------------------------ */
 
-void load_guest_table(struct vcpu *v)
+static inline void load_table(struct vcpu *v, u64 cr3)
 {
-	u64 cr3 = v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3;
-	struct cpu_info *ci = this_cpu_info();
+	if (alternative_on(ALT_XPTI) && v->domain->pv.xpti) {
+		struct cpu_info *ci = this_cpu_info();
 
-	if (v->domain->pv.xpti) {
 		ci->hv_cr3 = cr3;
 		ci->root_source = 0;
 	}
 	write_cr3(cr3);
 }
 
+void load_guest_table(struct vcpu *v)
+{
+	load_table(v, v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3);
+}
+
 void pv_enter_kernel(struct vcpu *v)
 {
 	v->pv.kernel_mode = 1;
 	__asm__ volatile("swapgs");
-	load_guest_table(v);
+	load_table(v, v->pv.kernel_cr3);
 }
 
 void pv_enter_user(struct vcpu *v)
 {
 	v->pv.kernel_mode = 0;
 	__asm__ volatile("swapgs");
-	load_guest_table(v);
+	load_table(v, v->pv.user_cr3);
 }
 
 /* XPTI: brings this CPU's root table in line with the table the guest thinks it runs on. */

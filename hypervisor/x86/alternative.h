@@ -8,8 +8,8 @@
  * (alternative.c). What is left over of the place is filled with long no-ops,
  * one for up to nine bytes.
  *
- *	ALTERNATIVE(old, feature, new)	in C's asm statements: strings
- *	ALTERNATIVE old, feature, new	in assembly: quoted strings
+ *	ALTERNATIVE(old, feature, new)		in C's asm statements: strings
+ *	ALT_OLD; ...; ALT_NEW; ...; ALT_END feature	in assembly, on lines of their own
  *
  * "old" may be empty; then the place costs one no-op where the feature is not
  * wanted. To cost nothing at all, let "old" be instructions of at least five
@@ -28,13 +28,17 @@
 
 #ifdef __ASSEMBLY__
 
-/* struct alt_site of alternative.c */
-.macro ALTERNATIVE old, feature, new
-	.pushsection .altcode, "ax", @progbits
-7701:	\new
+/* Laid down: struct alt_site of alternative.c. */
+.macro ALT_OLD
+7703:
+.endm
+.macro ALT_NEW
+7704:	.pushsection .altcode, "ax", @progbits
+7701:
+.endm
+.macro ALT_END feature
 7702:	.popsection
-7703:	\old
-7704:	.skip	-((7702b - 7701b) > (7704b - 7703b)) * ((7702b - 7701b) - (7704b - 7703b)), 0x90
+	.skip	-((7702b - 7701b) > (7704b - 7703b)) * ((7702b - 7701b) - (7704b - 7703b)), 0x90
 7705:	.pushsection .altsites, "a", @progbits
 	.balign	4
 	.long	7703b - ., 7701b - .
@@ -56,6 +60,19 @@
 	"7705: .pushsection .altsites, \"a\", @progbits; .balign 4\n"             \
 	".long 7703b - ., 7701b - .\n"                                            \
 	".byte " ALT_STR(feature) ", 7704b - 7703b, 7705b - 7703b, 7702b - 7701b; .popsection\n"
+
+/* In C: true where `feature` is wanted, for the price of one no-op where it is not. */
+#define alternative_on(feature)                                                   \
+	({                                                                        \
+		__label__ yes_, end_;                                             \
+		bool on_ = false;                                                 \
+		__asm__ goto(ALTERNATIVE("", feature, "jmp %l[yes_]") :::: yes_);  \
+		goto end_;                                                        \
+	yes_:                                                                     \
+		on_ = true;                                                       \
+	end_:                                                                     \
+		on_;                                                              \
+	})
 
 /* Boot CPU, before alternatives_apply(): the new form is to be used. */
 void alternative_want(unsigned int feature);
