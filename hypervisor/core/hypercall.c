@@ -173,7 +173,7 @@ HYPERCALL(hc_event_channel_op)
 {
 	long rc = do_event_channel_op(current, a1, a2);
 
-	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
+	return unlikely(rc == -ERESTART) ? hypercall_continue(0, 0, 0, 0, 0) : rc;
 }
 
 static u32 grant_op_bytes(u32 cmd)

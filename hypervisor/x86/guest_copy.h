@@ -50,10 +50,10 @@ size_t copy_from_guest_some(void *dst, u64 gva, size_t bytes);
 	EXTABLE(7710b, 7711f)                                                     \
 	".pushsection .text.fixup, \"ax\"; 7711: " CLAC "jmp " label "; .popsection"
 
-/* variable = the u64 at gva + offset; offset is a constant. */
+/* variable = the u64 or u32 (as its type is) at gva + offset; offset is a constant. */
 #define guest_get(variable, gva, offset, fault)                                   \
 	do {                                                                      \
-		u64 word_; /* itself the output: gcc 12 dies of a structure's field there */ \
+		__typeof__(variable) word_; /* itself the output: gcc 12 dies of a structure's field there */ \
 		__asm__ goto("7710: mov %c[at](%[base]), %[to]\n" GUEST_FAULT_TO("%l[" #fault "]") \
 			     : [to] "=r"(word_) : [base] "r"(gva), [at] "i"(offset) :: fault); \
 		(variable) = word_;                                               \
@@ -70,7 +70,7 @@ size_t copy_from_guest_some(void *dst, u64 gva, size_t bytes);
 #define guest_window_close() ((void)0)
 #define guest_get(variable, gva, offset, fault)                                   \
 	do {                                                                      \
-		if (copy_from_guest(&(variable), (gva) + (offset), 8))            \
+		if (copy_from_guest(&(variable), (gva) + (offset), sizeof(variable)))            \
 			goto fault;                                               \
 	} while (0)
 #define guest_put(gva, offset, value, fault)                                      \
