@@ -17,6 +17,7 @@
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/guest_copy.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
 #include "xen/xen.h"
@@ -53,20 +54,32 @@ static int find_others(struct domain *self, u64 foreigndom, struct domain **pt_o
 	return 0;
 }
 
-static inline int find_domains(u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
+static inline int find_domains(struct domain *self, u64 foreigndom, struct domain **pt_owner,
+			       struct domain **pg_owner)
 {
-	struct domain *self = current->domain;
-
 	*pt_owner = *pg_owner = self;
 	return likely(foreigndom == DOMID_SELF) ? 0 : find_others(self, foreigndom, pt_owner, pg_owner);
 }
 
-static inline void put_domains(struct domain *pt_owner, struct domain *pg_owner)
+static inline void put_domains(struct domain *self, struct domain *pt_owner, struct domain *pg_owner)
 {
-	if (unlikely(pg_owner != current->domain))
+	if (unlikely(pg_owner != self))
 		hypercall_target_put(pg_owner);
-	if (unlikely(pt_owner != current->domain))
+	if (unlikely(pt_owner != self))
 		hypercall_target_put(pt_owner);
+}
+
+/* Page-table work of an earlier call is left, and could not be ended now. */
+static inline bool job_remains(struct vcpu *v)
+{
+	return unlikely(v->pv.job.depth) && pt_job_resume(v);
+}
+
+/* Lets go of what the job held for the repetition of its call. */
+static inline void settle_job(struct vcpu *v)
+{
+	if (unlikely(v->pv.job.root_state != ROOT_NONE))
+		pt_job_settle(v);
 }
 
 /*
@@ -151,49 +164,51 @@ static int report_done(u64 gva, u32 done, u64 count_arg)
 	return copy_to_guest(gva, &total, 4);
 }
 
+/* The request at `gva`. */
+static inline int read_request(u64 gva, u64 *ptr, u64 *val)
+{
+	guest_window_open();
+	guest_get(*ptr, gva, offsetof(struct mmu_update, ptr), unreadable);
+	guest_get(*val, gva, offsetof(struct mmu_update, val), unreadable);
+	guest_window_close();
+	return 0;
+unreadable:
+	return -EFAULT;
+}
+
 HYPERCALL(hc_mmu_update)
 {
 	struct vcpu *v = current;
-	struct mmu_update req;
 	struct domain *pt_owner, *pg_owner;
-	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0;
+	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0, ptr, val;
 	struct held_table held = { .held = false };
 	int rc;
 
-	if (pt_job_resume(v))
+	if (job_remains(v))
 		return hypercall_continue(0, 0, 0, 0, 0);
-	rc = find_domains(a4, &pt_owner, &pg_owner);
-	if (rc)
+	rc = find_domains(v->domain, a4, &pt_owner, &pg_owner);
+	if (unlikely(rc))
 		return rc;
-	while (done < count) {
-		rc = copy_from_guest(&req, gva, sizeof(req));
+	if (unlikely(!guest_range_ok(gva, count * sizeof(struct mmu_update))))
+		rc = -EFAULT;
+	while (done < count && likely(!rc)) {
+		rc = read_request(gva, &ptr, &val);
 		if (unlikely(rc))
 			break;
-		switch (req.ptr & 3) {
-		case MMU_NORMAL_PT_UPDATE:
-			rc = update_one(v, req.ptr, req.val, false, pt_owner, pg_owner, &held);
-			break;
-		case MMU_PT_UPDATE_PRESERVE_AD:
-			rc = update_one(v, req.ptr, req.val, true, pt_owner, pg_owner, &held);
-			break;
-		case MMU_MACHPHYS_UPDATE:
-			rc = machphys_one(req.ptr, req.val, pg_owner);
-			break;
-		default:
-			rc = -EINVAL;
-		}
+		if (likely((ptr & 3) == MMU_NORMAL_PT_UPDATE || (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD))
+			rc = update_one(v, ptr, val, (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, pt_owner, pg_owner, &held);
+		else
+			rc = (ptr & 3) == MMU_MACHPHYS_UPDATE ? machphys_one(ptr, val, pg_owner) : -EINVAL;
 		if (unlikely(rc))
 			break;
 		done++;
-		gva += sizeof(req);
-		if (!(done & 15) && done < count && preempt_check()) {
+		gva += sizeof(struct mmu_update);
+		if (!(done & 15) && done < count && preempt_check())
 			rc = -ERESTART;
-			break;
-		}
 	}
 	let_go(v, &held);
-	put_domains(pt_owner, pg_owner);
-	pt_job_settle(v);
+	put_domains(v->domain, pt_owner, pg_owner);
+	settle_job(v);
 	if (done_gva && report_done(done_gva, done, a2))
 		return -EFAULT;
 	/* An unfinished demotion needs the vcpu to come back, with nothing else left to do perhaps. */
@@ -372,6 +387,20 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 	}
 }
 
+static inline int read_op(u64 gva, struct mmuext_op *op)
+{
+	if (unlikely(!guest_range_ok(gva, sizeof(*op))))
+		return -EFAULT;
+	guest_window_open();
+	guest_get(op->cmd, gva, offsetof(struct mmuext_op, cmd), unreadable);
+	guest_get(op->arg1.mfn, gva, offsetof(struct mmuext_op, arg1.mfn), unreadable);
+	guest_get(op->arg2.vcpumask, gva, offsetof(struct mmuext_op, arg2.vcpumask), unreadable);
+	guest_window_close();
+	return 0;
+unreadable:
+	return -EFAULT;
+}
+
 HYPERCALL(hc_mmuext_op)
 {
 	struct vcpu *v = current;
@@ -380,17 +409,17 @@ HYPERCALL(hc_mmuext_op)
 	u64 gva = a1, count = (u32)a2, done = 0;
 	int rc;
 
-	if (pt_job_resume(v))
+	if (job_remains(v))
 		return hypercall_continue(0, 0, 0, 0, 0);
-	rc = find_domains(a4 & 0xffff, &pt_owner, &d);
-	if (rc)
+	rc = find_domains(v->domain, a4 & 0xffff, &pt_owner, &d);
+	if (unlikely(rc))
 		return rc;
 	/* What is not RAM, or the hypervisor's to show, can be mapped and nothing else. */
 	if (unlikely(d == dom_io || d == dom_xen))
 		return -EPERM;
 	while (done < count) {
-		rc = copy_from_guest(&op, gva, sizeof(op));
-		if (!rc)
+		rc = read_op(gva, &op);
+		if (likely(!rc))
 			rc = mmuext_one(v, &op, d);
 		if (unlikely(rc))
 			break;
@@ -401,8 +430,8 @@ HYPERCALL(hc_mmuext_op)
 			break;
 		}
 	}
-	put_domains(pt_owner, d);
-	pt_job_settle(v);
+	put_domains(v->domain, pt_owner, d);
+	settle_job(v);
 	if (a3 && report_done(a3, done, a2))
 		return -EFAULT;
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
