@@ -290,7 +290,7 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn)
 	tlb_tick();
 	load_guest_table(v);
 	if (old != new)
-		put_page_table(v, MFN(old >> PAGE_SHIFT));
+		release_page_table(v, MFN(old >> PAGE_SHIFT));
 	return 0;
 }
 
@@ -308,7 +308,7 @@ static int new_user_baseptr(struct vcpu *v, mfn_t mfn)
 	}
 	v->pv.user_cr3 = new;
 	if (old)
-		put_page_table(v, MFN(old >> PAGE_SHIFT));
+		release_page_table(v, MFN(old >> PAGE_SHIFT));
 	return 0;
 }
 
