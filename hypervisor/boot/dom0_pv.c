@@ -24,6 +24,7 @@
 #include "core/physdev.h"
 #include "core/sched.h"
 #include "core/seam.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
@@ -320,12 +321,29 @@ static const char *__init kernel_options(const struct bootinfo *bi)
 	return line;
 }
 
+/*
+ * Linux takes 100 us for the least time that it can set its timer ahead, since
+ * Xen's own timers are that lazy: a sleep of 1 us takes 100. Ours come when
+ * they are due, so it may set them as close as setting one takes on hardware.
+ */
+#define LINUX_TIMER_WORD "xen_timer_slop=4000 "
+
+static void __init fill_command_line(struct start_info *si, const struct build *b, const struct bootinfo *bi,
+				     const struct hv_options *o)
+{
+	const char *opts = kernel_options(bi), *extra = o->dom0_extra ? o->dom0_extra : "";
+	/* In front, so that the user's own word comes later and holds. */
+	const char *first = strcmp(b->elf.guest_os, "linux") ? "" : LINUX_TIMER_WORD;
+
+	if (snprintf_hv((char *)si->cmd_line, MAX_GUEST_CMDLINE, "%s%s%s%s", first, opts, *extra ? " " : "", extra) >=
+	    MAX_GUEST_CMDLINE)
+		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
+}
+
 static void __init fill_start_info(struct build *b, const struct bootinfo *bi, const struct hv_options *o)
 {
 	u8 *page = at(b, b->start_info);
 	struct start_info *si = (struct start_info *)page;
-	const char *opts = kernel_options(bi);
-	size_t n = strlen(opts), extra = o->dom0_extra ? strlen(o->dom0_extra) : 0;
 
 	clear_page(page);
 	memcpy(si->magic, "xen-3.0-x86_64p", 16);
@@ -350,16 +368,7 @@ static void __init fill_start_info(struct build *b, const struct bootinfo *bi, c
 			si->flags |= SIF_MOD_START_PFN;
 		}
 	}
-	if (n + extra + 2 > MAX_GUEST_CMDLINE) {
-		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
-		n = min(n, (size_t)MAX_GUEST_CMDLINE - 1);
-		extra = 0;
-	}
-	memcpy(si->cmd_line, opts, n);
-	if (extra) {
-		si->cmd_line[n] = ' ';
-		memcpy(si->cmd_line + n + 1, o->dom0_extra, extra);
-	}
+	fill_command_line(si, b, bi, o);
 	{
 		struct dom0_vga_console_info *vga = (void *)(si + 1);
 
