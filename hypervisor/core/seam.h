@@ -70,7 +70,12 @@ void flush_tlb_domain(struct domain *d);
  * translation that was removed when the clock showed t is gone from every CPU
  * after flush_tlb_since(t), which flushes those that have not done so since.
  */
+#ifdef XENOLITH_HOST
 u64 tlb_clock(void);
+#else
+extern u64 tlb_clock_now; /* x86/tlb.c */
+static inline u64 tlb_clock(void) { return READ_ONCE(tlb_clock_now); }
+#endif
 void flush_tlb_since(u64 t);
 
 /*

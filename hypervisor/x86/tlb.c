@@ -19,15 +19,10 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 
-static u64 clock;                /* [A] flushes of everything, on any CPU */
+u64 tlb_clock_now;               /* [A] flushes of everything, on any CPU */
 static u64 flushed_at[MAX_CPUS]; /* each CPU: the clock at its last one */
 static u64 wanted;               /* ticket last handed out */
 static u64 served[MAX_CPUS];     /* every CPU: ticket it has flushed for */
-
-u64 tlb_clock(void)
-{
-	return READ_ONCE(clock);
-}
 
 /*
  * Time is told before the flush: a translation removed after that may be gone
@@ -35,7 +30,7 @@ u64 tlb_clock(void)
  */
 void tlb_tick(void)
 {
-	flushed_at[this_cpu()] = nr_cpus == 1 ? ++clock : __atomic_add_fetch(&clock, 1, __ATOMIC_SEQ_CST);
+	flushed_at[this_cpu()] = nr_cpus == 1 ? ++tlb_clock_now : __atomic_add_fetch(&tlb_clock_now, 1, __ATOMIC_SEQ_CST);
 }
 
 void flush_local(u64 va)
