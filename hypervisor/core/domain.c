@@ -29,7 +29,8 @@ struct domain *get_domain(domid_t id)
 {
 	struct domain *d;
 
-	if (id >= MAX_DOMID)
+	/* Most loops over all ids find none: no lock for those. */
+	if (id >= MAX_DOMID || !READ_ONCE(domains[id]))
 		return NULL;
 	spin_lock(&table_lock);
 	d = domains[id];

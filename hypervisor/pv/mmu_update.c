@@ -176,19 +176,13 @@ unreadable:
 	return -EFAULT;
 }
 
-HYPERCALL(hc_mmu_update)
+static inline __attribute__((always_inline)) long mmu_updates(struct vcpu *v, u64 gva, u64 count_arg, u64 done_gva,
+							      struct domain *pt_owner, struct domain *pg_owner)
 {
-	struct vcpu *v = current;
-	struct domain *pt_owner, *pg_owner;
-	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0, ptr, val;
 	struct held_table held = { .held = false };
-	int rc;
+	u64 count = (u32)count_arg, done = 0, ptr, val;
+	int rc = 0;
 
-	if (job_remains(v))
-		return hypercall_continue(0, 0, 0, 0, 0);
-	rc = find_domains(v->domain, a4, &pt_owner, &pg_owner);
-	if (unlikely(rc))
-		return rc;
 	if (unlikely(!guest_range_ok(gva, count * sizeof(struct mmu_update))))
 		rc = -EFAULT;
 	while (done < count && likely(!rc)) {
@@ -209,12 +203,32 @@ HYPERCALL(hc_mmu_update)
 	let_go(v, &held);
 	put_domains(v->domain, pt_owner, pg_owner);
 	settle_job(v);
-	if (done_gva && report_done(done_gva, done, a2))
+	if (done_gva && report_done(done_gva, done, count_arg))
 		return -EFAULT;
 	/* An unfinished demotion needs the vcpu to come back, with nothing else left to do perhaps. */
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
 		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
 	return rc;
+}
+
+static __attribute__((noinline)) long mmu_updates_foreign(struct vcpu *v, u64 gva, u64 count_arg, u64 done_gva,
+							  u64 foreigndom)
+{
+	struct domain *pt_owner = v->domain, *pg_owner = v->domain;
+	int rc = find_others(v->domain, foreigndom, &pt_owner, &pg_owner);
+
+	return rc ? rc : mmu_updates(v, gva, count_arg, done_gva, pt_owner, pg_owner);
+}
+
+HYPERCALL(hc_mmu_update)
+{
+	struct vcpu *v = current;
+
+	if (job_remains(v))
+		return hypercall_continue(0, 0, 0, 0, 0);
+	if (unlikely(a4 != DOMID_SELF))
+		return mmu_updates_foreign(v, a1, a2, a3, a4);
+	return mmu_updates(v, a1, a2, a3, v->domain, v->domain);
 }
 
 /* L1 entry that maps `va` in the loaded tables of `v`: its table is held until release. NULL where there is none. */
@@ -336,7 +350,7 @@ static int clear_or_copy(struct domain *d, mfn_t dst, bool copy, mfn_t src)
 	return 0;
 }
 
-static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
+static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
 {
 	mfn_t mfn = MFN(op->arg1.mfn);
 	bool foreign = d != v->domain;
@@ -350,12 +364,6 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 		return clear_or_copy(d, mfn, false, mfn);
 	case MMUEXT_COPY_PAGE:
 		return clear_or_copy(d, mfn, true, MFN(op->arg2.src_mfn));
-	case MMUEXT_TLB_FLUSH_LOCAL:
-		flush_local(FLUSH_ALL_VA);
-		return 0;
-	case MMUEXT_INVLPG_LOCAL:
-		flush_local(op->arg1.linear_addr);
-		return 0;
 	case MMUEXT_TLB_FLUSH_ALL:
 		flush_domain_va(v->domain, FLUSH_ALL_VA);
 		return 0;
@@ -370,10 +378,6 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 	if (foreign)
 		return -EPERM;
 	switch (op->cmd) {
-	case MMUEXT_NEW_BASEPTR:
-		return new_baseptr(v, mfn);
-	case MMUEXT_NEW_USER_BASEPTR:
-		return new_user_baseptr(v, mfn);
 	case MMUEXT_SET_LDT:
 		return pv_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
 	case MMUEXT_FLUSH_CACHE:
@@ -385,6 +389,24 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 	default:
 		return -ENOSYS;
 	}
+}
+
+/* The four that Linux makes with each switch of process and each page it takes away come first. */
+static inline int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
+{
+	if (op->cmd == MMUEXT_INVLPG_LOCAL) {
+		flush_local(op->arg1.linear_addr);
+		return 0;
+	}
+	if (op->cmd == MMUEXT_NEW_BASEPTR && d == v->domain)
+		return new_baseptr(v, MFN(op->arg1.mfn));
+	if (op->cmd == MMUEXT_NEW_USER_BASEPTR && d == v->domain)
+		return new_user_baseptr(v, MFN(op->arg1.mfn));
+	if (op->cmd == MMUEXT_TLB_FLUSH_LOCAL) {
+		flush_local(FLUSH_ALL_VA);
+		return 0;
+	}
+	return mmuext_other(v, op, d);
 }
 
 static inline int read_op(u64 gva, struct mmuext_op *op)

@@ -319,11 +319,44 @@ static inline void note_readable(struct page_info *pg)
 		__atomic_fetch_or(&pg->type, PGT_readable, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * A count of the writable type, where that is simple: it has some, or it has none
+ * and was writable or nothing before, so that old translations can do no harm.
+ * False: anything else, or it changed meanwhile.
+ */
+static inline bool writable_get(struct page_info *pg, const struct domain *d)
+{
+	const u64 want = PGT_writable | PGT_validated | type_owner(d);
+	u64 x = READ_ONCE(pg->type);
+
+	if (COUNT_OF(x))
+		return (x & (PGT_type_mask | PGT_validated | PGT_owner_mask)) == want && cmpxchg64(&pg->type, &x, x + 1);
+	if (change_needs_flush(TYPE_OF(x), PGT_writable) || !get_page_known(pg, d))
+		return false;
+	if (likely(cmpxchg64(&pg->type, &x, want | 1)))
+		return true;
+	put_page(page_to_mfn(pg));
+	return false;
+}
+
+/* What is not the common case of l1_get(): the frame's state decides. */
+static __attribute__((noinline)) int l1_get_other(u64 *pte, struct domain *pt_owner, struct domain *pg_owner, mfn_t mfn)
+{
+	int rc;
+
+	if (!mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO)
+		return l1_get_io(pte, pt_owner, pg_owner, mfn);
+	if (!(*pte & PTE_RW))
+		return -EINVAL;
+	while (unlikely((rc = type_get(mfn, pg_owner, PGT_writable)) == -ERESTART))
+		spin_wait(); /* as in get_page_writable() */
+	return rc;
+}
+
 static inline __attribute__((always_inline)) int l1_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
 	mfn_t mfn = MFN((*pte & PTE_MFN_MASK) >> PAGE_SHIFT);
-	struct page_info *pg;
-	int rc;
+	struct page_info *pg = mfn_to_page(mfn);
 
 	if (!(*pte & PTE_P))
 		return 0;
@@ -334,18 +367,17 @@ static inline __attribute__((always_inline)) int l1_get(u64 *pte, struct domain 
 	/* Guest kernel pages are user pages to the CPU: both rings of the guest are ring 3 (abi.md 3.6). */
 	if (!(*pte & PTE_U))
 		*pte |= PTE_U | PTE_GUEST_KERNEL;
-	pg = mfn_to_page(mfn);
-	if (unlikely(!mfn_valid(mfn) || page_owner(pg) == DOMID_IO))
-		return l1_get_io(pte, pt_owner, pg_owner, mfn);
-	if (*pte & PTE_RW) {
-		while (unlikely((rc = type_get(mfn, pg_owner, PGT_writable)) == -ERESTART))
-			spin_wait(); /* as in get_page_writable() */
-		return rc;
+	/* What is not RAM belongs to dom_io, so it fails these like any frame of another domain. */
+	if (likely(mfn_valid(mfn) && pg_owner != dom_io)) {
+		if (*pte & PTE_RW) {
+			if (likely(writable_get(pg, pg_owner)))
+				return 0;
+		} else if (likely(get_page_known(pg, pg_owner))) {
+			note_readable(pg);
+			return 0;
+		}
 	}
-	if (unlikely(!get_page_known(pg, pg_owner)))
-		return -EINVAL;
-	note_readable(pg);
-	return 0;
+	return l1_get_other(pte, pt_owner, pg_owner, mfn);
 }
 
 int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
