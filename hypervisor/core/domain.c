@@ -23,14 +23,14 @@
 struct domain *dom0, *dom_io, *dom_xen;
 
 static struct domain *domains[MAX_DOMID];
+u32 domain_ids_end;
 static spinlock_t table_lock = SPINLOCK(RANK_DOMLIST, "domain table");
 
 struct domain *get_domain(domid_t id)
 {
 	struct domain *d;
 
-	/* Most loops over all ids find none: no lock for those. */
-	if (id >= MAX_DOMID || !READ_ONCE(domains[id]))
+	if (id >= MAX_DOMID)
 		return NULL;
 	spin_lock(&table_lock);
 	d = domains[id];
@@ -113,6 +113,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 
 	spin_lock(&table_lock);
 	domains[id] = d;
+	domain_ids_end = max(domain_ids_end, id + 1u);
 	spin_unlock(&table_lock);
 	return d;
 }
