@@ -78,10 +78,13 @@ static void __init make_machine_map(void)
 		hv_stop("the machine's memory map has too many entries for dom0's");
 }
 
+static u64 ram_bytes;
+
 static void __init report_memory(void)
 {
+	ram_bytes = e820_ram_bytes(&bootinfo.e820);
 	hv_log(LOG_INFO, "memory: %llu MiB of RAM, %llu MiB free\n",
-	       (unsigned long long)(e820_ram_bytes(&bootinfo.e820) >> 20),
+	       (unsigned long long)(ram_bytes >> 20),
 	       (unsigned long long)(free_page_count() >> 8));
 }
 
@@ -97,6 +100,8 @@ static void __noreturn __attribute__((noinline)) finish_boot(void)
 	vga_end();
 	memset(maddr_to_virt((u64)init_start - HV_IMAGE_START), 0, freed);
 	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
+	hv_log(LOG_INFO, "memory: %llu KiB are the hypervisor's\n",
+	       (unsigned long long)((ram_bytes >> 10) - ((free_page_count() + READ_ONCE(dom0->tot_pages)) << 2)));
 	wallclock_publish(dom0);
 	sched_wake(dom0->vcpus[0]);
 	sched_start();

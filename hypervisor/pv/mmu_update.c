@@ -114,8 +114,8 @@ static int store_plain(u64 ptr, u64 val, struct domain *d)
 }
 
 /* One MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. */
-static int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
-		      struct domain *pg_owner, struct held_table *h)
+static inline __attribute__((always_inline)) int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
+							    struct domain *pg_owner, struct held_table *h)
 {
 	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
 	unsigned level = 1;
@@ -364,6 +364,12 @@ static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct m
 		return clear_or_copy(d, mfn, false, mfn);
 	case MMUEXT_COPY_PAGE:
 		return clear_or_copy(d, mfn, true, MFN(op->arg2.src_mfn));
+	case MMUEXT_TLB_FLUSH_LOCAL:
+		flush_local(FLUSH_ALL_VA);
+		return 0;
+	case MMUEXT_INVLPG_LOCAL:
+		flush_local(op->arg1.linear_addr);
+		return 0;
 	case MMUEXT_TLB_FLUSH_ALL:
 		flush_domain_va(v->domain, FLUSH_ALL_VA);
 		return 0;
@@ -391,22 +397,38 @@ static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct m
 	}
 }
 
-/* The four that Linux makes with each switch of process and each page it takes away come first. */
+/* The two that Linux makes with each switch of process come first. */
 static inline int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
 {
-	if (op->cmd == MMUEXT_INVLPG_LOCAL) {
-		flush_local(op->arg1.linear_addr);
-		return 0;
-	}
 	if (op->cmd == MMUEXT_NEW_BASEPTR && d == v->domain)
 		return new_baseptr(v, MFN(op->arg1.mfn));
 	if (op->cmd == MMUEXT_NEW_USER_BASEPTR && d == v->domain)
 		return new_user_baseptr(v, MFN(op->arg1.mfn));
-	if (op->cmd == MMUEXT_TLB_FLUSH_LOCAL) {
-		flush_local(FLUSH_ALL_VA);
-		return 0;
-	}
 	return mmuext_other(v, op, d);
+}
+
+/*
+ * A flush of this CPU alone: Linux makes one call for each page of a range that
+ * it changed. 0: done. 1: it is something else, and nothing was done. -EFAULT.
+ */
+static inline int flush_alone(u64 gva)
+{
+	u64 va = FLUSH_ALL_VA;
+	u32 cmd;
+
+	if (unlikely(!guest_range_ok(gva, sizeof(struct mmuext_op))))
+		return -EFAULT;
+	guest_window_open();
+	guest_get(cmd, gva, offsetof(struct mmuext_op, cmd), unreadable);
+	if (cmd == MMUEXT_INVLPG_LOCAL)
+		guest_get(va, gva, offsetof(struct mmuext_op, arg1.linear_addr), unreadable);
+	guest_window_close();
+	if (cmd != MMUEXT_INVLPG_LOCAL && cmd != MMUEXT_TLB_FLUSH_LOCAL)
+		return 1;
+	flush_local(va);
+	return 0;
+unreadable:
+	return -EFAULT;
 }
 
 static inline int read_op(u64 gva, struct mmuext_op *op)
@@ -423,7 +445,7 @@ unreadable:
 	return -EFAULT;
 }
 
-HYPERCALL(hc_mmuext_op)
+static __attribute__((noinline)) long mmuext_ops(u64 a1, u64 a2, u64 a3, u64 a4)
 {
 	struct vcpu *v = current;
 	struct domain *d, *pt_owner;
@@ -459,4 +481,15 @@ HYPERCALL(hc_mmuext_op)
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
 		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
 	return rc;
+}
+
+HYPERCALL(hc_mmuext_op)
+{
+	if ((u32)a2 == 1 && !a3 && a4 == DOMID_SELF) {
+		int rc = flush_alone(a1);
+
+		if (rc <= 0)
+			return rc;
+	}
+	return mmuext_ops(a1, a2, a3, a4);
 }

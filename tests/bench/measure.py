@@ -104,6 +104,19 @@ def guest(hv, image, name="", **options):
         return bench_lines(this.text)
 
 
+def sizes():
+    """Return {name: value}: bytes of the image, KiB that the hypervisor keeps of a machine with 2 GiB."""
+    with Machine("bench-size", limit=LIMIT, hv="xenolith", memory="2G", kernel=GUEST, initrd="",
+                 hv_options="loglvl=all", no_reboot=True) as this:
+        this.expect(r"^# END")
+        this.wait_end()
+        own = re.search(r"memory: (\d+) KiB are the hypervisor's", this.text)
+    if not own:
+        raise Failure("the hypervisor did not say how much memory it keeps")
+    return {"image_bytes": os.path.getsize(os.path.join(qemu.BUILD, "xenolith")),
+            "memory_kib_of_2g": int(own[1])}
+
+
 def protections():
     """Return [(name, machine's options with it, without it)] of the file protections.
 
