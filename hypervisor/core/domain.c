@@ -191,4 +191,6 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 void domain_fill_l4(struct domain *d, u64 *l4)
 {
 	fill_hypervisor_slots(l4, d->pv.perdomain_l3_mfn);
+	/* The frame may have been another L4 before, of which a CPU has a copy. */
+	l4_changed(virt_to_mfn(l4));
 }

@@ -199,7 +199,7 @@ void percpu_area_init(u32 cpu, u32 apic_id)
 	tss->iomap = sizeof(*tss);
 
 	if (cpu_features.xpti)
-		ci->root_cr3 = xpti_root_create(cpu).m << PAGE_SHIFT;
+		xpti_roots_create(cpu, &ci->root_cr3, &ci->other_cr3);
 }
 
 struct table_ptr {
