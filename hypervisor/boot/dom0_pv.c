@@ -12,6 +12,9 @@
  * A kernel without INIT_P2M or MOD_START_PFN notes gets list and initramfs
  * inside the chunk instead, behind the kernel.
  *
+ * A kernel that is not packed and the initramfs stay where the loader put them:
+ * whole pages of theirs become dom0's, and only what shares a page is copied.
+ *
  * Order matters for memory: the unpacked kernel and the modules are freed
  * before dom0 is given the rest, so that it gets their frames too. The tables
  * are filled by plain stores and then promoted like any guest's, which counts
@@ -24,6 +27,7 @@
 #include "core/physdev.h"
 #include "core/sched.h"
 #include "core/seam.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
@@ -35,6 +39,11 @@
 
 #define CHUNK_ALIGN MiB(4)   /* v_end, abi.md 1.2 */
 #define CHUNK_SLACK KiB(512) /* at least this much behind the boot stack */
+
+/* Frames of a boot module that dom0 gets as they are. */
+struct piece {
+	u64 pfn, mfn, nr;
+};
 
 struct build {
 	struct domain *d;
@@ -49,16 +58,38 @@ struct build {
 	u64 next_p2m_table;
 	u64 initrd_len;    /* bytes */
 	bool p2m_inside, initrd_inside;
+	struct piece piece[8]; /* ascending by pfn, none overlaps another */
+	u32 nr_pieces;
 };
 
 static struct build build __initdata;
 
-static void __init give_back(u64 maddr, u64 bytes)
+/* The first frame at or after `mfn` that is of piece `p`, or `end`. */
+static u64 __init piece_begin(const struct piece *p, u64 mfn, u64 end)
 {
-	u64 first = PFN_UP(maddr), end = PFN_DOWN(maddr + bytes);
+	return p->mfn + p->nr <= mfn || p->mfn >= end ? end : max(p->mfn, mfn);
+}
 
-	if (end > first)
-		page_alloc_add(MFN(first), end - first);
+/* A module's whole frames go to the heap, but for those that dom0 has got. */
+static void __init give_back(const struct build *b, u64 maddr, u64 bytes)
+{
+	u64 at = PFN_UP(maddr), end = PFN_DOWN(maddr + bytes);
+
+	while (at < end) {
+		const struct piece *next = NULL;
+		u64 begin = end;
+
+		for (u32 i = 0; i < b->nr_pieces; i++) {
+			if (piece_begin(&b->piece[i], at, end) < begin) {
+				next = &b->piece[i];
+				begin = piece_begin(next, at, end);
+			}
+		}
+		page_alloc_add(MFN(at), begin - at);
+		if (next)
+			page_alloc_adopt(next->nr);
+		at = next ? next->mfn + next->nr : end;
+	}
 }
 
 /* `bytes` of contiguous memory; the tail that the power of two does not need goes back. */
@@ -189,8 +220,36 @@ static void __init add_frames(struct build *b, mfn_t m, u64 n)
 	b->given += n;
 }
 
+/* Whole pages among `bytes` at `src` in a module, for dom0's memory from byte `where` on. */
+static void __init note_piece(struct build *b, u64 where, const void *src, u64 bytes)
+{
+	struct piece new;
+	u64 maddr = virt_to_maddr(src), skip = -where & (PAGE_SIZE - 1);
+
+	if (bytes < skip + PAGE_SIZE || (maddr + skip) & (PAGE_SIZE - 1) || b->nr_pieces == ARRAY_SIZE(b->piece))
+		return;
+	new = (struct piece){ PFN_DOWN(where + skip), PFN_DOWN(maddr + skip), (bytes - skip) / PAGE_SIZE };
+	/* Segments that overlap, or are out of order, are copied. */
+	for (u32 i = 0; i < b->nr_pieces; i++) {
+		const struct piece *p = &b->piece[i];
+
+		if (new.pfn < p->pfn + p->nr || (new.mfn < p->mfn + p->nr && p->mfn < new.mfn + new.nr))
+			return;
+	}
+	b->piece[b->nr_pieces++] = new;
+}
+
+static int __init note_segment(void *ctx, u64 off, const void *src, u64 filesz, u64 memsz)
+{
+	struct build *b = ctx;
+
+	(void)memsz;
+	note_piece(b, b->elf.vstart - b->elf.virt_base + off, src, filesz);
+	return 0;
+}
+
 /* Frames for pfns up to `upto`, in blocks as large as there are. */
-static void __init give_frames(struct build *b, u64 upto)
+static void __init give_free_frames(struct build *b, u64 upto)
 {
 	unsigned order = 9;
 
@@ -199,7 +258,7 @@ static void __init give_frames(struct build *b, u64 upto)
 
 		while (order && (1ULL << order > upto - b->given))
 			order--;
-		m = alloc_pages(order, 0, ALLOC_NOSCRUB);
+		m = alloc_pages(order, 0, ALLOC_NOSCRUB | ALLOC_NOINFO);
 		if (mfn_eq(m, INVALID_MFN)) {
 			if (!order)
 				hv_stop("not enough memory for dom0: %llu of %llu MiB could be had",
@@ -209,6 +268,22 @@ static void __init give_frames(struct build *b, u64 upto)
 		}
 		add_frames(b, m, 1ULL << order);
 	}
+}
+
+/* Frames for pfns up to `upto`: those of the modules, and free ones between. */
+static void __init give_frames(struct build *b, u64 upto)
+{
+	for (u32 i = 0; i < b->nr_pieces; i++) {
+		const struct piece *p = &b->piece[i];
+		u64 end = min(upto, p->pfn + p->nr);
+
+		if (b->given >= end)
+			continue;
+		give_free_frames(b, min(upto, p->pfn));
+		if (b->given < end)
+			add_frames(b, MFN(p->mfn + b->given - p->pfn), end - b->given);
+	}
+	give_free_frames(b, upto);
 }
 
 static int __init load_segment(void *ctx, u64 off, const void *src, u64 filesz, u64 memsz)
@@ -221,7 +296,7 @@ static int __init load_segment(void *ctx, u64 off, const void *src, u64 filesz, 
 		u8 *dst = (u8 *)at(b, PFN_DOWN(where + done)) + in_page;
 		u64 copy = done < filesz ? min(n, filesz - done) : 0;
 
-		if (copy)
+		if (copy && dst != (const u8 *)src + done)
 			memcpy(dst, (const u8 *)src + done, copy);
 		if (n > copy)
 			memset(dst + copy, 0, n - copy);
@@ -234,8 +309,12 @@ static void __init copy_initrd(struct build *b, const struct boot_module *mod)
 {
 	const u8 *src = maddr_to_virt(mod->start);
 
-	for (u64 off = 0; off < mod->len; off += PAGE_SIZE)
-		memcpy(at(b, b->initrd_pfn + off / PAGE_SIZE), src + off, min(PAGE_SIZE, mod->len - off));
+	for (u64 off = 0; off < mod->len; off += PAGE_SIZE) {
+		void *dst = at(b, b->initrd_pfn + off / PAGE_SIZE);
+
+		if (dst != src + off)
+			memcpy(dst, src + off, min(PAGE_SIZE, mod->len - off));
+	}
 }
 
 /* --- Page tables ------------------------------------------------------------------------------------ */
@@ -320,12 +399,29 @@ static const char *__init kernel_options(const struct bootinfo *bi)
 	return line;
 }
 
+/*
+ * Linux takes 100 us for the least time that it can set its timer ahead, since
+ * Xen's own timers are that lazy: a sleep of 1 us takes 100. Ours come when
+ * they are due, so it may set them as close as setting one takes on hardware.
+ */
+#define LINUX_TIMER_WORD "xen_timer_slop=4000 "
+
+static void __init fill_command_line(struct start_info *si, const struct build *b, const struct bootinfo *bi,
+				     const struct hv_options *o)
+{
+	const char *opts = kernel_options(bi), *extra = o->dom0_extra ? o->dom0_extra : "";
+	/* In front, so that the user's own word comes later and holds. */
+	const char *first = strcmp(b->elf.guest_os, "linux") ? "" : LINUX_TIMER_WORD;
+
+	if (snprintf_hv((char *)si->cmd_line, MAX_GUEST_CMDLINE, "%s%s%s%s", first, opts, *extra ? " " : "", extra) >=
+	    MAX_GUEST_CMDLINE)
+		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
+}
+
 static void __init fill_start_info(struct build *b, const struct bootinfo *bi, const struct hv_options *o)
 {
 	u8 *page = at(b, b->start_info);
 	struct start_info *si = (struct start_info *)page;
-	const char *opts = kernel_options(bi);
-	size_t n = strlen(opts), extra = o->dom0_extra ? strlen(o->dom0_extra) : 0;
 
 	clear_page(page);
 	memcpy(si->magic, "xen-3.0-x86_64p", 16);
@@ -350,16 +446,7 @@ static void __init fill_start_info(struct build *b, const struct bootinfo *bi, c
 			si->flags |= SIF_MOD_START_PFN;
 		}
 	}
-	if (n + extra + 2 > MAX_GUEST_CMDLINE) {
-		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
-		n = min(n, (size_t)MAX_GUEST_CMDLINE - 1);
-		extra = 0;
-	}
-	memcpy(si->cmd_line, opts, n);
-	if (extra) {
-		si->cmd_line[n] = ' ';
-		memcpy(si->cmd_line + n + 1, o->dom0_extra, extra);
-	}
+	fill_command_line(si, b, bi, o);
 	{
 		struct dom0_vga_console_info *vga = (void *)(si + 1);
 
@@ -436,6 +523,10 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	dom0->max_pages = o->dom0_mem_max.given ? max(max_bytes / PAGE_SIZE, b->nr_pages) : b->nr_pages;
 	lay_out(b);
 
+	if (!buffer_len)
+		elf_load(&b->elf, note_segment, b);
+	if (b->initrd_len)
+		note_piece(b, b->initrd_pfn * PAGE_SIZE, maddr_to_virt(bi->module[1].start), b->initrd_len);
 	/* The list comes first, since everything else is found through it. */
 	p2m_area = contiguous((b->p2m_pages + b->p2m_tables) * PAGE_SIZE, "dom0's p2m list");
 	b->p2m = p2m_area;
@@ -455,7 +546,7 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	build_tables(b);
 	fill_start_info(b, bi, o);
 	for (u32 i = 0; i < bi->nr_modules; i++)
-		give_back(bi->module[i].start, bi->module[i].len);
+		give_back(b, bi->module[i].start, bi->module[i].len);
 	give_frames(b, b->nr_pages);
 
 	promote(b, v);

@@ -48,9 +48,6 @@ SECTIONS
 		extable_start = .;
 		KEEP(*(.extable))
 		extable_end = .;
-		altpatch_start = .;
-		KEEP(*(.altpatch))
-		altpatch_end = .;
 	} :text
 	.note.Xen : AT(ADDR(.note.Xen) - HV_IMAGE_START) { KEEP(*(.note.Xen)) } :text :note
 	rodata_end = .;
@@ -59,11 +56,17 @@ SECTIONS
 	.init : AT(ADDR(.init) - HV_IMAGE_START) {
 		init_start = .;
 		*(.boot.text)
+		/* Copied over other code at boot, never run here. */
+		KEEP(*(.altcode))
 		*(.init.text .init.text.*)
 		BOOT_ONLY_SECTIONS(.text .text.*)
 		. = ALIGN(4096);
 		init_text_end = .;
 		*(.boot.data .init.rodata .init.data)
+		. = ALIGN(4);
+		altsites_start = .;
+		KEEP(*(.altsites))
+		altsites_end = .;
 		BOOT_ONLY_SECTIONS(.rodata .rodata.* .data .data.*)
 		. = ALIGN(4096);
 		init_end = .;

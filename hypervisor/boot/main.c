@@ -19,6 +19,7 @@
 #include "core/time.h"
 #include "lib/string.h"
 #include "x86/acpi.h"
+#include "x86/alternative.h"
 #include "x86/apic.h"
 #include "x86/asm.h"
 #include "x86/clock.h"
@@ -77,10 +78,13 @@ static void __init make_machine_map(void)
 		hv_stop("the machine's memory map has too many entries for dom0's");
 }
 
+static u64 ram_bytes;
+
 static void __init report_memory(void)
 {
+	ram_bytes = e820_ram_bytes(&bootinfo.e820);
 	hv_log(LOG_INFO, "memory: %llu MiB of RAM, %llu MiB free\n",
-	       (unsigned long long)(e820_ram_bytes(&bootinfo.e820) >> 20),
+	       (unsigned long long)(ram_bytes >> 20),
 	       (unsigned long long)(free_page_count() >> 8));
 }
 
@@ -96,6 +100,8 @@ static void __noreturn __attribute__((noinline)) finish_boot(void)
 	vga_end();
 	memset(maddr_to_virt((u64)init_start - HV_IMAGE_START), 0, freed);
 	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
+	hv_log(LOG_INFO, "memory: %llu KiB are the hypervisor's\n",
+	       (unsigned long long)((ram_bytes >> 10) - ((free_page_count() + READ_ONCE(dom0->tot_pages)) << 2)));
 	wallclock_publish(dom0);
 	sched_wake(dom0->vcpus[0]);
 	sched_start();
@@ -150,6 +156,7 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
+	alternatives_apply();
 	report_memory();
 	policy_set_ram_end(e820_ram_end(&bootinfo.e820));
 	idt_init();

@@ -23,6 +23,7 @@
 struct domain *dom0, *dom_io, *dom_xen;
 
 static struct domain *domains[MAX_DOMID];
+u32 domain_ids_end;
 static spinlock_t table_lock = SPINLOCK(RANK_DOMLIST, "domain table");
 
 struct domain *get_domain(domid_t id)
@@ -112,6 +113,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 
 	spin_lock(&table_lock);
 	domains[id] = d;
+	domain_ids_end = max(domain_ids_end, id + 1u);
 	spin_unlock(&table_lock);
 	return d;
 }
@@ -189,4 +191,6 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 void domain_fill_l4(struct domain *d, u64 *l4)
 {
 	fill_hypervisor_slots(l4, d->pv.perdomain_l3_mfn);
+	/* The frame may have been another L4 before, of which a CPU has a copy. */
+	l4_changed(virt_to_mfn(l4));
 }

@@ -128,6 +128,9 @@ extern struct domain *dom0;
 extern struct domain *dom_io;  /* owner of what is not RAM */
 extern struct domain *dom_xen; /* owner of hypervisor frames that guests may see */
 
+/* One past the highest id that a domain ever had: for loops over all of them. */
+extern u32 domain_ids_end;
+
 /* Domain by id with a reference, or NULL. Give it back with put_domain(). */
 struct domain *get_domain(domid_t id);
 void put_domain(struct domain *d);

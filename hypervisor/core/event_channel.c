@@ -46,6 +46,7 @@
 #include "core/access.h"
 #include "core/domain.h"
 #include "core/seam.h"
+#include "x86/guest_copy.h"
 
 struct evtchn_group {
 	u64 full; /* [E] buckets without a free port */
@@ -756,16 +757,11 @@ static long do_op(struct vcpu *v, u32 cmd, union op_arg *arg)
 	}
 }
 
-long do_event_channel_op(struct vcpu *v, u32 cmd, u64 arg_gva)
+static __attribute__((noinline)) long any_event_op(struct vcpu *v, u32 cmd, u64 arg_gva)
 {
 	union op_arg arg;
 	long rc;
 
-	if (likely(cmd == EVTCHNOP_send)) {
-		if (copy_from_guest(&arg.send, arg_gva, sizeof(arg.send)))
-			return -EFAULT;
-		return evtchn_send(v->domain, arg.send.port);
-	}
 	if (cmd >= ARRAY_SIZE(op_arg))
 		return -ENOSYS;
 	if (copy_from_guest(&arg, arg_gva, op_arg[cmd].bytes))
@@ -779,6 +775,23 @@ long do_event_channel_op(struct vcpu *v, u32 cmd, u64 arg_gva)
 		rc = -EFAULT;
 	}
 	return rc;
+}
+
+/* Sending is most of all calls. */
+long do_event_channel_op(struct vcpu *v, u32 cmd, u64 arg_gva)
+{
+	evtchn_port_t port;
+
+	if (unlikely(cmd != EVTCHNOP_send))
+		return any_event_op(v, cmd, arg_gva);
+	if (unlikely(!guest_range_ok(arg_gva, sizeof(struct evtchn_send))))
+		return -EFAULT;
+	guest_window_open();
+	guest_get(port, arg_gva, offsetof(struct evtchn_send, port), bad_pointer);
+	guest_window_close();
+	return evtchn_send(v->domain, port);
+bad_pointer:
+	return -EFAULT;
 }
 
 /* --- Life cycle ------------------------------------------------------------------------- */

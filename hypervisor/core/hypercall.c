@@ -14,6 +14,7 @@
 #include "core/hypercall.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/guest_copy.h"
 #include "xen/xen.h"
 
 static long hc_nosys(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
@@ -61,19 +62,26 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[__HYPERVISOR_arch_0] = hc_mca,
 };
 
-/* The multicall entry being carried out on each CPU, while one is. */
-static struct multicall_entry *in_multicall[MAX_CPUS];
+/* What an entry of a multicall leaves for its next round. */
+struct entry_rest {
+	unsigned int changed; /* arguments that are new, from the first */
+	u64 args[4];
+};
+
+/* While a CPU carries out an entry of a multicall. */
+static struct entry_rest *in_multicall[MAX_CPUS];
 
 long hypercall_continue(unsigned nr, u64 a1, u64 a2, u64 a3, u64 a4)
 {
 	const u64 args[4] = { a1, a2, a3, a4 };
-	struct multicall_entry *e = in_multicall[this_cpu()];
+	struct entry_rest *e = in_multicall[this_cpu()];
 	struct cpu_user_regs *regs = guest_regs();
 
 	this_cpu_info()->continued = true;
 	if (e) {
 		for (unsigned i = 0; i < nr; i++)
 			e->args[i] = args[i];
+		e->changed = nr;
 		return -ERESTART;
 	}
 	if (nr > 0)
@@ -98,45 +106,65 @@ void hypercall_target_put(struct domain *d)
 		put_domain(d);
 }
 
+#define ENTRY(field) offsetof(struct multicall_entry, field)
+
+static __attribute__((noinline)) long continue_entry(u64 gva, u64 count, const struct entry_rest *e)
+{
+	for (unsigned i = 0; i < e->changed; i++)
+		if (copy_to_guest(gva + ENTRY(args[i]), &e->args[i], 8))
+			return -EFAULT;
+	return hypercall_continue(2, gva, count, 0, 0);
+}
+
 /*
  * Entries run one after the other, each result goes into its entry, a failure
  * stops nothing. iret would leave in the middle and a nested multicall would
- * never end: both are refused in their entry.
+ * never end: both are refused in their entry, the latter by itself.
  */
 HYPERCALL(hc_multicall)
 {
-	u64 gva = a1, count = (u32)a2;
-	struct multicall_entry e;
+	u64 gva = a1, count = (u32)a2, op, arg[5];
 	struct cpu_info *ci = this_cpu_info();
-	u32 cpu = ci->cpu;
+	struct entry_rest **inside = &in_multicall[ci->cpu];
+	struct entry_rest rest;
+	long result;
 
-	if (unlikely(in_multicall[cpu]))
+	if (unlikely(*inside))
 		return -EINVAL;
-	for (; count; count--, gva += sizeof(e)) {
-		if (unlikely(copy_from_guest(&e, gva, sizeof(e))))
-			return -EFAULT;
-		if (unlikely(e.op >= NR_HYPERCALLS)) {
-			e.result = -ENOSYS;
-		} else if (unlikely(e.op == __HYPERVISOR_iret || e.op == __HYPERVISOR_multicall)) {
-			e.result = -EINVAL;
+	if (unlikely(!guest_range_ok(gva, count * sizeof(struct multicall_entry))))
+		return -EFAULT;
+	for (; count; count--, gva += sizeof(struct multicall_entry)) {
+		guest_window_open();
+		guest_get(op, gva, ENTRY(op), bad_pointer);
+		guest_get(arg[0], gva, ENTRY(args[0]), bad_pointer);
+		guest_get(arg[1], gva, ENTRY(args[1]), bad_pointer);
+		guest_get(arg[2], gva, ENTRY(args[2]), bad_pointer);
+		guest_get(arg[3], gva, ENTRY(args[3]), bad_pointer);
+		guest_get(arg[4], gva, ENTRY(args[4]), bad_pointer);
+		guest_window_close();
+
+		if (unlikely(op >= NR_HYPERCALLS)) {
+			result = -ENOSYS;
+		} else if (unlikely(op == __HYPERVISOR_iret)) {
+			result = -EINVAL;
 		} else {
-			in_multicall[cpu] = &e;
-			e.result = hypercall_table[index_nospec(e.op, NR_HYPERCALLS)](e.args[0], e.args[1], e.args[2], e.args[3], e.args[4]);
-			in_multicall[cpu] = NULL;
+			*inside = &rest;
+			op = index_nospec(op, NR_HYPERCALLS);
+			result = hypercall_table[op](arg[0], arg[1], arg[2], arg[3], arg[4]);
+			*inside = NULL;
+			if (unlikely(result == -ERESTART && ci->continued))
+				return continue_entry(gva, count, &rest);
 		}
-		if (unlikely((long)e.result == -ERESTART && ci->continued)) {
-			/* The entry holds what is left of it; the next round of this multicall does that. */
-			if (copy_to_guest(gva, &e, sizeof(e)))
-				return -EFAULT;
-			return hypercall_continue(2, gva, count, 0, 0);
-		}
-		if (unlikely(copy_to_guest(gva + offsetof(struct multicall_entry, result), &e.result, 8)))
-			return -EFAULT;
+		guest_window_open();
+		guest_put(gva, ENTRY(result), result, bad_pointer);
+		guest_window_close();
 		/* A blocked or crashed vcpu must leave now, even in the middle; interrupts may wait a few entries. */
 		if (count > 1 && (READ_ONCE(ci->work) || (!(count & 7) && preempt_check())))
-			return hypercall_continue(2, gva + sizeof(e), count - 1, 0, 0);
+			return hypercall_continue(2, gva + sizeof(struct multicall_entry), count - 1, 0, 0);
 	}
 	return 0;
+bad_pointer:
+	return -EFAULT;
 }
 
 /* --- Handlers that only unpack their arguments --------------------------------------- */
@@ -145,7 +173,7 @@ HYPERCALL(hc_event_channel_op)
 {
 	long rc = do_event_channel_op(current, a1, a2);
 
-	return rc == -ERESTART ? hypercall_continue(0, 0, 0, 0, 0) : rc;
+	return unlikely(rc == -ERESTART) ? hypercall_continue(0, 0, 0, 0, 0) : rc;
 }
 
 static u32 grant_op_bytes(u32 cmd)

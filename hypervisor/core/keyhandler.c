@@ -32,7 +32,7 @@ static void show_vcpu(struct vcpu *v)
 
 static void key_domains(void)
 {
-	for (u32 id = 0; id < MAX_DOMID; id++) {
+	for (u32 id = 0; id < READ_ONCE(domain_ids_end); id++) {
 		struct domain *d = get_domain(id);
 
 		if (!d)

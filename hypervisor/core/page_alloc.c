@@ -228,6 +228,13 @@ void free_pages(mfn_t first, unsigned int order, bool dirty)
 	spin_unlock(&heap.lock);
 }
 
+void page_alloc_adopt(u64 nr)
+{
+	spin_lock(&heap.lock);
+	heap.nr_total += nr;
+	spin_unlock(&heap.lock);
+}
+
 u64 free_page_count(void)
 {
 	return READ_ONCE(heap.nr_free);

@@ -82,6 +82,9 @@ mfn_t __must_check alloc_pages(unsigned int order, unsigned int address_bits, un
  */
 void free_pages(mfn_t first, unsigned int order, bool dirty);
 
+/* `nr` frames of RAM went into use without ever having been free; they count as given to the heap. */
+void page_alloc_adopt(u64 nr);
+
 /* Frames free now. */
 u64 free_page_count(void);
 /* Frames ever given to the heap. */

@@ -13,6 +13,7 @@
 
 #include "lib/errno.h"
 #include "lib/types.h"
+#include "x86/layout.h"
 
 struct domain;
 struct vcpu;
@@ -23,8 +24,13 @@ struct vcpu;
  * Address at which the hypervisor reaches RAM frame `mfn`, until unmap_frame().
  * Every RAM frame can be mapped; in the hypervisor this is the direct map.
  */
+#ifdef XENOLITH_HOST
 void *map_frame(mfn_t mfn);
 void unmap_frame(const void *va);
+#else
+static inline void *map_frame(mfn_t mfn) { return (void *)(DIRECT_MAP_START + (mfn.m << PAGE_SHIFT)); }
+static inline void unmap_frame(const void *va) { (void)va; }
+#endif
 /* The frame behind an address that map_frame() or hv_alloc() gave. */
 mfn_t frame_of(const void *va);
 
@@ -64,7 +70,12 @@ void flush_tlb_domain(struct domain *d);
  * translation that was removed when the clock showed t is gone from every CPU
  * after flush_tlb_since(t), which flushes those that have not done so since.
  */
+#ifdef XENOLITH_HOST
 u64 tlb_clock(void);
+#else
+extern u64 tlb_clock_now; /* x86/tlb.c */
+static inline u64 tlb_clock(void) { return READ_ONCE(tlb_clock_now); }
+#endif
 void flush_tlb_since(u64 t);
 
 /*

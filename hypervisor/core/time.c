@@ -70,7 +70,7 @@ void wallclock_set(u64 secs, u32 nsecs, u64 at_ns)
 	wc_sec = total / 1000000000ULL;
 	wc_nsec = total % 1000000000ULL;
 	spin_unlock(&wallclock_lock);
-	for (u32 id = 0; id < MAX_DOMID; id++) {
+	for (u32 id = 0; id < READ_ONCE(domain_ids_end); id++) {
 		struct domain *d = get_domain(id);
 
 		if (!d)

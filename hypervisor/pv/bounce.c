@@ -16,6 +16,7 @@
  */
 #include "core/seam.h"
 #include "pv/vcpu_pv.h"
+#include "x86/guest_copy.h"
 #include "x86/layout.h"
 
 #define FLAG_IF 0x200ULL
@@ -27,50 +28,63 @@
 /* Vectors with an error code: #DF #TS #NP #SS #GP #PF #AC #CP. */
 #define HAS_ERROR_CODE 0x227d00u
 
-/* False: the guest's stack would not take the frame, and it ended. */
-static bool bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool masks, bool has_error, u32 error)
+/*
+ * False: the guest's stack would not take the frame, and it ended.
+ *
+ * Part of every system call, fault and event, so it is written out in the few
+ * callers that matter, each with its constants (bounce_rare() serves the rest).
+ */
+static inline __attribute__((always_inline)) bool bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler,
+							 bool masks, bool has_error, u32 error)
 {
-	bool kernel = v->pv.kernel_mode;
-	u8 mask = READ_ONCE(v->vcpu_info->evtchn_upcall_mask);
-	u64 sp, frame[8], *f = frame;
-	u64 cs = regs->cs;
+	u64 mask = READ_ONCE(v->vcpu_info->evtchn_upcall_mask), cs = regs->cs, sp = regs->rsp, flags = regs->rflags;
+	const size_t bytes = has_error ? 64 : 56;
 
-	if (!kernel) {
+	if (v->pv.kernel_mode) {
+		cs &= ~3ULL;
+	} else {
 		pv_enter_kernel(v);
 		sp = v->pv.kernel_sp;
-	} else {
-		sp = regs->rsp;
-		cs &= ~3ULL;
 	}
-	*f++ = regs->rcx;
-	*f++ = regs->r11;
+	sp = (sp & ~15ULL) - bytes;
+	if (unlikely(!guest_range_ok(sp, bytes)))
+		goto bad;
+	guest_window_open();
+	guest_put(sp, 0, regs->rcx, bad);
+	guest_put(sp, 8, regs->r11, bad);
 	if (has_error)
-		*f++ = error;
-	*f++ = regs->rip;
-	*f++ = cs | (u64)mask << 32;
-	*f++ = (regs->rflags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF);
-	*f++ = regs->rsp;
-	*f++ = regs->ss;
+		guest_put(sp, 16, error, bad);
+	guest_put(sp, bytes - 40, regs->rip, bad);
+	guest_put(sp, bytes - 32, cs | mask << 32, bad);
+	guest_put(sp, bytes - 24, (flags & ~(FLAG_IF | FLAG_IOPL)) | (mask ? 0 : FLAG_IF), bad);
+	guest_put(sp, bytes - 16, regs->rsp, bad);
+	guest_put(sp, bytes - 8, regs->ss, bad);
+	guest_window_close();
 
-	sp = (sp & ~15ULL) - (u64)((char *)f - (char *)frame);
-	if (unlikely(copy_to_guest(sp, frame, (char *)f - (char *)frame))) {
-		domain_crash(v->domain, "vcpu %u: its kernel stack at %#llx can't take a frame (handler %#llx)",
-			     v->vcpu_id, (unsigned long long)sp, (unsigned long long)handler);
-		return false;
-	}
 	regs->rip = handler;
 	regs->rsp = sp;
 	regs->cs = GUEST_CS64;
 	regs->ss = GUEST_SS;
-	regs->rflags = (regs->rflags & ~(FLAGS_CLEARED | FLAG_IOPL)) | FLAG_IF;
+	regs->rflags = (flags & ~(FLAGS_CLEARED | FLAG_IOPL)) | FLAG_IF;
 	regs->entry_vector = ENTRY_SYSCALL;
 	if (masks)
 		WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, 1);
 	return true;
+bad:
+	domain_crash(v->domain, "vcpu %u: its kernel stack at %#llx can't take a frame (handler %#llx)", v->vcpu_id,
+		     (unsigned long long)sp, (unsigned long long)handler);
+	return false;
+}
+
+static __attribute__((noinline)) bool bounce_rare(struct vcpu *v, struct cpu_user_regs *regs,
+						  const struct pv_trap *t)
+{
+	return bounce(v, regs, t->rip, t->masks, false, 0);
 }
 
 /* A kernel relies on SYSCALL having cleared DF; the flags here are still the user's. */
-static void bounce_syscall(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_callback *c)
+static inline __attribute__((always_inline)) void bounce_syscall(struct vcpu *v, struct cpu_user_regs *regs,
+								 const struct pv_callback *c)
 {
 	bounce(v, regs, c->rip, c->masks, false, 0);
 	regs->rflags &= ~FLAG_DF;
@@ -85,7 +99,10 @@ void pv_inject(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector, u32 
 			     v->vcpu_id, vector, error, regs->cs, (unsigned long long)regs->rip);
 		return;
 	}
-	bounce(v, regs, t->rip, t->masks, vector < 32 && (HAS_ERROR_CODE >> vector & 1), error);
+	if (vector < 32 && (HAS_ERROR_CODE >> vector & 1))
+		bounce(v, regs, t->rip, t->masks, true, error);
+	else
+		bounce_rare(v, regs, t);
 }
 
 void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 error)
@@ -107,7 +124,7 @@ void pv_software_int(struct vcpu *v, struct cpu_user_regs *regs, unsigned n, u64
 		pv_inject(v, regs, 13, n << 3 | 2);
 		return;
 	}
-	bounce(v, regs, t->rip, t->masks, false, 0);
+	bounce_rare(v, regs, t);
 }
 
 void pv_deliver_event(struct vcpu *v, struct cpu_user_regs *regs)
@@ -125,7 +142,7 @@ void pv_deliver_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 		return;
 	v->pv.nmi_pending = 0;
 	v->pv.nmi_masked = 1;
-	bounce(v, regs, v->pv.traps[2].rip, v->pv.traps[2].masks, false, 0);
+	bounce_rare(v, regs, &v->pv.traps[2]);
 }
 
 void pv_user_syscall(struct vcpu *v, struct cpu_user_regs *regs)

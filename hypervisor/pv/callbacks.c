@@ -12,8 +12,6 @@
 #include "x86/layout.h"
 #include "xen/callback.h"
 
-void __noreturn reset_stack_and_exit(void);
-
 /* A handler must not lie in our range; SYSRET to a non-canonical one is caught on exit. */
 static bool handler_ok(u64 rip)
 {
@@ -136,27 +134,30 @@ bool pv_install_hypercall_page(struct domain *d, u64 gfn_and_flags)
 }
 
 /*
- * The return from every handler (abi.md 1.9). Leaves by the exit path directly:
- * rax is the guest's, and a value of it must not be taken for an error code.
+ * The return from every handler (abi.md 1.9). rax is the guest's, so it is what
+ * this call "returns"; entry.S takes no value of it for an error.
  */
 HYPERCALL(hc_iret)
 {
 	struct vcpu *v = current;
 	struct cpu_user_regs *regs = guest_regs();
+	u64 at = regs->rsp;
 	struct iret_context f;
 
-	if (unlikely(copy_from_guest(&f, regs->rsp, sizeof(f)))) {
-		domain_crash(v->domain, "vcpu %u: iret with an unreadable frame at %#llx", v->vcpu_id,
-			     (unsigned long long)regs->rsp);
-		return 0;
-	}
-	if ((f.cs & 3) == 3) {
-		if (unlikely(!v->pv.user_cr3)) {
-			domain_crash(v->domain, "vcpu %u: iret to user mode without a user page table", v->vcpu_id);
-			return 0;
-		}
-		pv_enter_user(v);
-	}
+	if (unlikely(!guest_range_ok(at, sizeof(f))))
+		goto unreadable;
+	guest_window_open();
+	guest_get(f.rax, at, offsetof(struct iret_context, rax), unreadable);
+	guest_get(f.r11, at, offsetof(struct iret_context, r11), unreadable);
+	guest_get(f.rcx, at, offsetof(struct iret_context, rcx), unreadable);
+	guest_get(f.flags, at, offsetof(struct iret_context, flags), unreadable);
+	guest_get(f.rip, at, offsetof(struct iret_context, rip), unreadable);
+	guest_get(f.cs, at, offsetof(struct iret_context, cs), unreadable);
+	guest_get(f.rflags, at, offsetof(struct iret_context, rflags), unreadable);
+	guest_get(f.rsp, at, offsetof(struct iret_context, rsp), unreadable);
+	guest_get(f.ss, at, offsetof(struct iret_context, ss), unreadable);
+	guest_window_close();
+
 	regs->rip = f.rip;
 	regs->cs = f.cs | 3;
 	regs->rflags = (f.rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)) | RFLAGS_IF | 2;
@@ -167,10 +168,19 @@ HYPERCALL(hc_iret)
 		regs->r11 = f.r11;
 		regs->rcx = f.rcx;
 	}
-	regs->rax = f.rax;
 	WRITE_ONCE(v->vcpu_info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
 	v->pv.nmi_masked = 0;
 	if (unlikely(v->pv.nmi_pending))
 		set_work(this_cpu(), WORK_NMI);
-	reset_stack_and_exit();
+	if ((f.cs & 3) == 3) {
+		if (likely(v->pv.user_cr3))
+			pv_enter_user(v);
+		else
+			domain_crash(v->domain, "vcpu %u: iret to user mode without a user page table", v->vcpu_id);
+	}
+	return f.rax;
+
+unreadable:
+	domain_crash(v->domain, "vcpu %u: iret with an unreadable frame at %#llx", v->vcpu_id, (unsigned long long)at);
+	return 0;
 }

@@ -22,6 +22,7 @@
  * rax rcx rdx rsi rdi, error code (32 bits) and vector (32), rip cs rflags rsp ss.
  */
 #include "asm_offsets.h"
+#include "x86/alternative.h"
 #include "x86/layout.h"
 
 #define ENTRY_SYSCALL 0x100 /* in the vector field: SYSRET may be used on the way back */
@@ -106,6 +107,7 @@ entry_text_start:
 	.balign	64
 lstar_entry:
 	SYSCALL_FRAME
+syscall_saved:
 	mov	CI_current(%rsp), %rbx
 	cmpb	$0, VCPU_kernel_mode(%rbx)
 	je	user_syscall
@@ -137,15 +139,7 @@ user_syscall:
 lstar_entry_xpti:
 	SYSCALL_FRAME
 	LOAD_HV_TABLE
-	mov	CI_current(%rsp), %rbx
-	mov	%rsp, %rsi
-	cmpb	$0, VCPU_kernel_mode(%rbx)
-	je	user_syscall_xpti
-	lea	hypercall_from_regs(%rip), %r11
-	jmp	*%r11
-user_syscall_xpti:
-	lea	user_syscall(%rip), %r11
-	jmp	*%r11
+	jmp	syscall_saved
 
 /* --- SYSCALL in compatibility mode (AMD): always from user, never a hypercall --- */
 
@@ -314,17 +308,20 @@ guest_exit_current:
 	cmpb	$0, (%rax)			/* evtchn_upcall_pending */
 	jne	exit_event
 exit_now:
-	cmpq	$0, CI_hv_cr3(%rsp)
-	jne	exit_xpti
-exit_restore:
+	ALT_OLD
 	testl	$ENTRY_SYSCALL, REGS_vector(%rsp)
+	ALT_NEW
+	jmp	exit_isolated
+	ALT_END	ALT_XPTI
+exit_by_kind:
 	jz	exit_iret
+exit_sysret:
+	ALT_OLD
 	mov	REGS_rip(%rsp), %rcx
-	mov	%rcx, %rax
-	sar	$47, %rax			/* 0 or -1 where rip is canonical */
-	inc	%rax
-	cmp	$1, %rax
-	ja	exit_iret			/* Intel faults in ring 0 on a non-canonical SYSRET */
+	ALT_NEW
+	jmp	exit_check_rip
+	ALT_END	ALT_SYSRET_CHECK
+exit_rip_known:
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -363,14 +360,25 @@ exit_work:
 	call	do_exit_work			/* may put another vcpu here */
 	jmp	guest_exit
 
-exit_xpti:
+/* Some domain is isolated. This one, if hv_cr3 is not 0. */
+exit_isolated:
+	cmpq	$0, CI_hv_cr3(%rsp)
+	je	1f
 	call	xpti_sync_root
-	lea	exit_xpti_switch(%rip), %rax
-	jmp	*%rax
-exit_xpti_switch:
 	mov	CI_root_cr3(%rsp), %rax
 	mov	%rax, %cr3
-	jmp	exit_restore
+1:	testl	$ENTRY_SYSCALL, REGS_vector(%rsp)
+	jmp	exit_by_kind
+
+/* Not on AMD's CPUs: a SYSRET to a non-canonical address faults in ring 0, on the guest's stack. */
+exit_check_rip:
+	mov	REGS_rip(%rsp), %rcx
+	mov	%rcx, %rax
+	sar	$47, %rax			/* 0 or -1 where rip is canonical */
+	inc	%rax
+	cmp	$1, %rax
+	jbe	exit_rip_known
+	jmp	exit_iret
 
 	.globl	entry_text_end
 	.balign	4096
@@ -404,29 +412,4 @@ switch_to_cpu_stack:
 	xor	%ebp, %ebp
 	push	$0
 	jmp	*%rsi
-
-/* Second half of lstar_entry_xpti for hypercalls; %rsp = %rsi = regs, %rbx = vcpu. */
-hypercall_from_regs:
-	mov	REGS_rax(%rsp), %rax
-	mov	96(%rsp), %rdx
-	mov	104(%rsp), %rsi
-	mov	112(%rsp), %rdi
-	cmp	$NR_HYPERCALLS, %eax
-	jae	1f
-	sbb	%ecx, %ecx			/* all ones: the branch was not taken in earnest, or it is 0 (Spectre v1) */
-	and	%ecx, %eax
-	mov	%r10, %rcx
-	lea	hypercall_table(%rip), %r11
-	call	*(%r11, %rax, 8)
-	cmp	$-85, %rax
-	je	2f
-3:	mov	%rax, REGS_rax(%rsp)
-	jmp	guest_exit_current
-1:	movq	$-38, REGS_rax(%rsp)
-	jmp	guest_exit_current
-2:	cmpb	$0, CI_continue(%rsp)
-	je	3b
-	movb	$0, CI_continue(%rsp)
-	subq	$2, REGS_rip(%rsp)
-	jmp	guest_exit_current
 	.section .note.GNU-stack, "", @progbits

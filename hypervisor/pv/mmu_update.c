@@ -17,6 +17,7 @@
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/guest_copy.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
 #include "xen/xen.h"
@@ -53,20 +54,32 @@ static int find_others(struct domain *self, u64 foreigndom, struct domain **pt_o
 	return 0;
 }
 
-static inline int find_domains(u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
+static inline int find_domains(struct domain *self, u64 foreigndom, struct domain **pt_owner,
+			       struct domain **pg_owner)
 {
-	struct domain *self = current->domain;
-
 	*pt_owner = *pg_owner = self;
 	return likely(foreigndom == DOMID_SELF) ? 0 : find_others(self, foreigndom, pt_owner, pg_owner);
 }
 
-static inline void put_domains(struct domain *pt_owner, struct domain *pg_owner)
+static inline void put_domains(struct domain *self, struct domain *pt_owner, struct domain *pg_owner)
 {
-	if (unlikely(pg_owner != current->domain))
+	if (unlikely(pg_owner != self))
 		hypercall_target_put(pg_owner);
-	if (unlikely(pt_owner != current->domain))
+	if (unlikely(pt_owner != self))
 		hypercall_target_put(pt_owner);
+}
+
+/* Page-table work of an earlier call is left, and could not be ended now. */
+static inline bool job_remains(struct vcpu *v)
+{
+	return unlikely(v->pv.job.depth) && pt_job_resume(v);
+}
+
+/* Lets go of what the job held for the repetition of its call. */
+static inline void settle_job(struct vcpu *v)
+{
+	if (unlikely(v->pv.job.root_state != ROOT_NONE))
+		pt_job_settle(v);
 }
 
 /*
@@ -101,8 +114,8 @@ static int store_plain(u64 ptr, u64 val, struct domain *d)
 }
 
 /* One MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. */
-static int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
-		      struct domain *pg_owner, struct held_table *h)
+static inline __attribute__((always_inline)) int update_one(struct vcpu *v, u64 ptr, u64 val, bool keep_ad, struct domain *pt_owner,
+							    struct domain *pg_owner, struct held_table *h)
 {
 	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
 	unsigned level = 1;
@@ -151,55 +164,71 @@ static int report_done(u64 gva, u32 done, u64 count_arg)
 	return copy_to_guest(gva, &total, 4);
 }
 
-HYPERCALL(hc_mmu_update)
+/* The request at `gva`. */
+static inline int read_request(u64 gva, u64 *ptr, u64 *val)
 {
-	struct vcpu *v = current;
-	struct mmu_update req;
-	struct domain *pt_owner, *pg_owner;
-	u64 gva = a1, count = (u32)a2, done_gva = a3, done = 0;
-	struct held_table held = { .held = false };
-	int rc;
+	guest_window_open();
+	guest_get(*ptr, gva, offsetof(struct mmu_update, ptr), unreadable);
+	guest_get(*val, gva, offsetof(struct mmu_update, val), unreadable);
+	guest_window_close();
+	return 0;
+unreadable:
+	return -EFAULT;
+}
 
-	if (pt_job_resume(v))
-		return hypercall_continue(0, 0, 0, 0, 0);
-	rc = find_domains(a4, &pt_owner, &pg_owner);
-	if (rc)
-		return rc;
-	while (done < count) {
-		rc = copy_from_guest(&req, gva, sizeof(req));
+static inline __attribute__((always_inline)) long mmu_updates(struct vcpu *v, u64 gva, u64 count_arg, u64 done_gva,
+							      struct domain *pt_owner, struct domain *pg_owner)
+{
+	struct held_table held = { .held = false };
+	u64 count = (u32)count_arg, done = 0, ptr, val;
+	int rc = 0;
+
+	if (unlikely(!guest_range_ok(gva, count * sizeof(struct mmu_update))))
+		rc = -EFAULT;
+	while (done < count && likely(!rc)) {
+		rc = read_request(gva, &ptr, &val);
 		if (unlikely(rc))
 			break;
-		switch (req.ptr & 3) {
-		case MMU_NORMAL_PT_UPDATE:
-			rc = update_one(v, req.ptr, req.val, false, pt_owner, pg_owner, &held);
-			break;
-		case MMU_PT_UPDATE_PRESERVE_AD:
-			rc = update_one(v, req.ptr, req.val, true, pt_owner, pg_owner, &held);
-			break;
-		case MMU_MACHPHYS_UPDATE:
-			rc = machphys_one(req.ptr, req.val, pg_owner);
-			break;
-		default:
-			rc = -EINVAL;
-		}
+		if (likely((ptr & 3) == MMU_NORMAL_PT_UPDATE || (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD))
+			rc = update_one(v, ptr, val, (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, pt_owner, pg_owner, &held);
+		else
+			rc = (ptr & 3) == MMU_MACHPHYS_UPDATE ? machphys_one(ptr, val, pg_owner) : -EINVAL;
 		if (unlikely(rc))
 			break;
 		done++;
-		gva += sizeof(req);
-		if (!(done & 15) && done < count && preempt_check()) {
+		gva += sizeof(struct mmu_update);
+		if (!(done & 15) && done < count && preempt_check())
 			rc = -ERESTART;
-			break;
-		}
 	}
 	let_go(v, &held);
-	put_domains(pt_owner, pg_owner);
-	pt_job_settle(v);
-	if (done_gva && report_done(done_gva, done, a2))
+	put_domains(v->domain, pt_owner, pg_owner);
+	settle_job(v);
+	if (done_gva && report_done(done_gva, done, count_arg))
 		return -EFAULT;
 	/* An unfinished demotion needs the vcpu to come back, with nothing else left to do perhaps. */
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
 		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
 	return rc;
+}
+
+static __attribute__((noinline)) long mmu_updates_foreign(struct vcpu *v, u64 gva, u64 count_arg, u64 done_gva,
+							  u64 foreigndom)
+{
+	struct domain *pt_owner = v->domain, *pg_owner = v->domain;
+	int rc = find_others(v->domain, foreigndom, &pt_owner, &pg_owner);
+
+	return rc ? rc : mmu_updates(v, gva, count_arg, done_gva, pt_owner, pg_owner);
+}
+
+HYPERCALL(hc_mmu_update)
+{
+	struct vcpu *v = current;
+
+	if (job_remains(v))
+		return hypercall_continue(0, 0, 0, 0, 0);
+	if (unlikely(a4 != DOMID_SELF))
+		return mmu_updates_foreign(v, a1, a2, a3, a4);
+	return mmu_updates(v, a1, a2, a3, v->domain, v->domain);
 }
 
 /* L1 entry that maps `va` in the loaded tables of `v`: its table is held until release. NULL where there is none. */
@@ -275,7 +304,7 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn)
 	tlb_tick();
 	load_guest_table(v);
 	if (old != new)
-		put_page_table(v, MFN(old >> PAGE_SHIFT));
+		release_page_table(v, MFN(old >> PAGE_SHIFT));
 	return 0;
 }
 
@@ -293,7 +322,7 @@ static int new_user_baseptr(struct vcpu *v, mfn_t mfn)
 	}
 	v->pv.user_cr3 = new;
 	if (old)
-		put_page_table(v, MFN(old >> PAGE_SHIFT));
+		release_page_table(v, MFN(old >> PAGE_SHIFT));
 	return 0;
 }
 
@@ -321,7 +350,7 @@ static int clear_or_copy(struct domain *d, mfn_t dst, bool copy, mfn_t src)
 	return 0;
 }
 
-static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
+static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
 {
 	mfn_t mfn = MFN(op->arg1.mfn);
 	bool foreign = d != v->domain;
@@ -355,10 +384,6 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 	if (foreign)
 		return -EPERM;
 	switch (op->cmd) {
-	case MMUEXT_NEW_BASEPTR:
-		return new_baseptr(v, mfn);
-	case MMUEXT_NEW_USER_BASEPTR:
-		return new_user_baseptr(v, mfn);
 	case MMUEXT_SET_LDT:
 		return pv_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
 	case MMUEXT_FLUSH_CACHE:
@@ -372,7 +397,55 @@ static int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain 
 	}
 }
 
-HYPERCALL(hc_mmuext_op)
+/* The two that Linux makes with each switch of process come first. */
+static inline int mmuext_one(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
+{
+	if (op->cmd == MMUEXT_NEW_BASEPTR && d == v->domain)
+		return new_baseptr(v, MFN(op->arg1.mfn));
+	if (op->cmd == MMUEXT_NEW_USER_BASEPTR && d == v->domain)
+		return new_user_baseptr(v, MFN(op->arg1.mfn));
+	return mmuext_other(v, op, d);
+}
+
+/*
+ * A flush of this CPU alone: Linux makes one call for each page of a range that
+ * it changed. 0: done. 1: it is something else, and nothing was done. -EFAULT.
+ */
+static inline int flush_alone(u64 gva)
+{
+	u64 va = FLUSH_ALL_VA;
+	u32 cmd;
+
+	if (unlikely(!guest_range_ok(gva, sizeof(struct mmuext_op))))
+		return -EFAULT;
+	guest_window_open();
+	guest_get(cmd, gva, offsetof(struct mmuext_op, cmd), unreadable);
+	if (cmd == MMUEXT_INVLPG_LOCAL)
+		guest_get(va, gva, offsetof(struct mmuext_op, arg1.linear_addr), unreadable);
+	guest_window_close();
+	if (cmd != MMUEXT_INVLPG_LOCAL && cmd != MMUEXT_TLB_FLUSH_LOCAL)
+		return 1;
+	flush_local(va);
+	return 0;
+unreadable:
+	return -EFAULT;
+}
+
+static inline int read_op(u64 gva, struct mmuext_op *op)
+{
+	if (unlikely(!guest_range_ok(gva, sizeof(*op))))
+		return -EFAULT;
+	guest_window_open();
+	guest_get(op->cmd, gva, offsetof(struct mmuext_op, cmd), unreadable);
+	guest_get(op->arg1.mfn, gva, offsetof(struct mmuext_op, arg1.mfn), unreadable);
+	guest_get(op->arg2.vcpumask, gva, offsetof(struct mmuext_op, arg2.vcpumask), unreadable);
+	guest_window_close();
+	return 0;
+unreadable:
+	return -EFAULT;
+}
+
+static __attribute__((noinline)) long mmuext_ops(u64 a1, u64 a2, u64 a3, u64 a4)
 {
 	struct vcpu *v = current;
 	struct domain *d, *pt_owner;
@@ -380,17 +453,17 @@ HYPERCALL(hc_mmuext_op)
 	u64 gva = a1, count = (u32)a2, done = 0;
 	int rc;
 
-	if (pt_job_resume(v))
+	if (job_remains(v))
 		return hypercall_continue(0, 0, 0, 0, 0);
-	rc = find_domains(a4 & 0xffff, &pt_owner, &d);
-	if (rc)
+	rc = find_domains(v->domain, a4 & 0xffff, &pt_owner, &d);
+	if (unlikely(rc))
 		return rc;
 	/* What is not RAM, or the hypervisor's to show, can be mapped and nothing else. */
 	if (unlikely(d == dom_io || d == dom_xen))
 		return -EPERM;
 	while (done < count) {
-		rc = copy_from_guest(&op, gva, sizeof(op));
-		if (!rc)
+		rc = read_op(gva, &op);
+		if (likely(!rc))
 			rc = mmuext_one(v, &op, d);
 		if (unlikely(rc))
 			break;
@@ -401,11 +474,22 @@ HYPERCALL(hc_mmuext_op)
 			break;
 		}
 	}
-	put_domains(pt_owner, d);
-	pt_job_settle(v);
+	put_domains(v->domain, pt_owner, d);
+	settle_job(v);
 	if (a3 && report_done(a3, done, a2))
 		return -EFAULT;
 	if (unlikely(rc == -ERESTART || v->pv.job.depth))
 		return hypercall_continue(2, gva, (count - done) | MMU_UPDATE_CONTINUED, 0, 0);
 	return rc;
+}
+
+HYPERCALL(hc_mmuext_op)
+{
+	if ((u32)a2 == 1 && !a3 && a4 == DOMID_SELF) {
+		int rc = flush_alone(a1);
+
+		if (rc <= 0)
+			return rc;
+	}
+	return mmuext_ops(a1, a2, a3, a4);
 }

@@ -59,32 +59,28 @@
 #define L1_FLAGS (BASE_FLAGS | PTE_G)
 #define CACHE_FLAGS (PTE_PWT | PTE_PCD | PTE_PAT)
 
-static inline bool cmpxchg64(u64 *p, u64 *old, u64 new)
-{
-	return __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
 /* ------------------------------------------------------------ references -- */
 
-bool get_page(mfn_t mfn, struct domain *d)
+/* A reference on a frame that mfn_valid() knows. */
+static inline bool get_page_known(struct page_info *pg, const struct domain *d)
 {
-	struct page_info *pg;
-	u64 x;
+	u64 x = READ_ONCE(pg->count);
 
-	if (unlikely(!mfn_valid(mfn)))
-		return false;
-	pg = mfn_to_page(mfn);
-	x = READ_ONCE(pg->count);
 	/* Owner and count share a word, so one exchange proves both at one moment. */
 	do {
 		if (unlikely(!(x & PGC_count_mask)) ||
 		    unlikely((x & PGC_owner_mask) >> PGC_owner_shift != d->domain_id))
 			return false;
-	} while (!cmpxchg64(&pg->count, &x, x + 1));
+	} while (unlikely(!cmpxchg64(&pg->count, &x, x + 1)));
 	return true;
 }
 
-static void free_owned_page(mfn_t mfn, domid_t owner)
+bool get_page(mfn_t mfn, struct domain *d)
+{
+	return likely(mfn_valid(mfn)) && get_page_known(mfn_to_page(mfn), d);
+}
+
+static __attribute__((noinline)) void free_owned_page(mfn_t mfn, domid_t owner)
 {
 	struct domain *d = domain_of_owner(owner);
 	struct page_info *pg = mfn_to_page(mfn);
@@ -149,7 +145,7 @@ static int type_begin(mfn_t mfn, struct domain *d, u64 type, u64 x)
 	bool flush = change_needs_flush(TYPE_OF(x), type);
 
 	/* Invariant 5: the first count comes with a reference, which all others share. */
-	if (unlikely(!get_page(mfn, d)))
+	if (unlikely(!get_page_known(pg, d)))
 		return -EINVAL;
 	if (type == PGT_writable && !flush)
 		new |= PGT_validated;
@@ -214,21 +210,24 @@ static inline bool type_put_unless_last(mfn_t mfn)
 static bool type_put(mfn_t mfn)
 {
 	struct page_info *pg = mfn_to_page(mfn);
-	bool table;
-	u64 x, new;
+	u64 x = READ_ONCE(pg->type);
 
-	do {
-		if (likely(type_put_unless_last(mfn)))
-			return false;
-		x = READ_ONCE(pg->type);
+	for (;;) {
+		if (COUNT_OF(x) > 1) {
+			if (likely(cmpxchg64(&pg->type, &x, x - 1)))
+				return false;
+		} else if (TYPE_OF(x) >= PGT_seg_desc) {
+			/* Descriptors, or writable: nothing to take apart. */
+			if (likely(cmpxchg64(&pg->type, &x, type_idle(x)))) {
+				put_page(mfn);
+				return false;
+			}
+		} else if (cmpxchg64(&pg->type, &x, x & ~PGT_validated)) {
+			/* Keeping the count of a table at 1 while it is taken apart keeps everybody else out. */
+			return true;
+		}
 		ASSERT(COUNT_OF(x));
-		table = TYPE_OF(x) != PGT_writable && TYPE_OF(x) != PGT_seg_desc;
-		/* Keeping the count of a table at 1 while it is taken apart keeps everybody else out. */
-		new = table ? x & ~PGT_validated : type_idle(x);
-	} while (COUNT_OF(x) != 1 || !cmpxchg64(&pg->type, &x, new));
-	if (!table)
-		put_page(mfn);
-	return table;
+	}
 }
 
 /* The count that the taker-apart or failed promoter still holds: it is alone, so a plain store does. */
@@ -308,48 +307,82 @@ static int l1_get_io(u64 *pte, struct domain *pt_owner, struct domain *pg_owner,
 }
 
 /*
- * A reference for a read-only mapping. A frame that has a type is flushed from
+ * Marks a frame that is mapped for reading. One that has a type is flushed from
  * TLBs when it is freed; one that has none yet is marked, so that it is too.
  */
-static bool get_page_readable(mfn_t mfn, struct domain *d)
+static inline void note_readable(struct page_info *pg)
 {
-	struct page_info *pg;
-	u64 x;
+	u64 x = READ_ONCE(pg->type);
 
-	if (!get_page(mfn, d))
-		return false;
-	pg = mfn_to_page(mfn);
-	x = READ_ONCE(pg->type);
 	/* A type it gets in between does no harm: it is not none any more, and the mark goes when it changes. */
 	if (unlikely(TYPE_OF(x) == PGT_none && !(x & PGT_readable)))
 		__atomic_fetch_or(&pg->type, PGT_readable, __ATOMIC_SEQ_CST);
-	return true;
 }
 
-int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
+/*
+ * A count of the writable type, where that is simple: it has some, or it has none
+ * and was writable or nothing before, so that old translations can do no harm.
+ * False: anything else, or it changed meanwhile.
+ */
+static inline bool writable_get(struct page_info *pg, const struct domain *d)
+{
+	const u64 want = PGT_writable | PGT_validated | type_owner(d);
+	u64 x = READ_ONCE(pg->type);
+
+	if (COUNT_OF(x))
+		return (x & (PGT_type_mask | PGT_validated | PGT_owner_mask)) == want && cmpxchg64(&pg->type, &x, x + 1);
+	if (change_needs_flush(TYPE_OF(x), PGT_writable) || !get_page_known(pg, d))
+		return false;
+	if (likely(cmpxchg64(&pg->type, &x, want | 1)))
+		return true;
+	put_page(page_to_mfn(pg));
+	return false;
+}
+
+/* What is not the common case of l1_get(): the frame's state decides. */
+static __attribute__((noinline)) int l1_get_other(u64 *pte, struct domain *pt_owner, struct domain *pg_owner, mfn_t mfn)
+{
+	int rc;
+
+	if (!mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO)
+		return l1_get_io(pte, pt_owner, pg_owner, mfn);
+	if (!(*pte & PTE_RW))
+		return -EINVAL;
+	while (unlikely((rc = type_get(mfn, pg_owner, PGT_writable)) == -ERESTART))
+		spin_wait(); /* as in get_page_writable() */
+	return rc;
+}
+
+static inline __attribute__((always_inline)) int l1_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
 {
 	mfn_t mfn = MFN((*pte & PTE_MFN_MASK) >> PAGE_SHIFT);
-	u64 allowed = L1_FLAGS | PTE_MFN_MASK;
+	struct page_info *pg = mfn_to_page(mfn);
 
 	if (!(*pte & PTE_P))
 		return 0;
-	if (pt_owner->is_privileged)
-		allowed |= CACHE_FLAGS;
-	if (unlikely(*pte & ~allowed))
+	/* Only who has devices has a use for other caching. */
+	if (unlikely(*pte & ~(L1_FLAGS | PTE_MFN_MASK)) &&
+	    (!pt_owner->is_privileged || (*pte & ~(L1_FLAGS | PTE_MFN_MASK | CACHE_FLAGS))))
 		return -EINVAL;
 	/* Guest kernel pages are user pages to the CPU: both rings of the guest are ring 3 (abi.md 3.6). */
 	if (!(*pte & PTE_U))
 		*pte |= PTE_U | PTE_GUEST_KERNEL;
-	if (unlikely(!mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO))
-		return l1_get_io(pte, pt_owner, pg_owner, mfn);
-	if (*pte & PTE_RW) {
-		int rc;
-
-		while (unlikely((rc = type_get(mfn, pg_owner, PGT_writable)) == -ERESTART))
-			spin_wait(); /* as in get_page_writable() */
-		return rc;
+	/* What is not RAM belongs to dom_io, so it fails these like any frame of another domain. */
+	if (likely(mfn_valid(mfn) && pg_owner != dom_io)) {
+		if (*pte & PTE_RW) {
+			if (likely(writable_get(pg, pg_owner)))
+				return 0;
+		} else if (likely(get_page_known(pg, pg_owner))) {
+			note_readable(pg);
+			return 0;
+		}
 	}
-	return likely(get_page_readable(mfn, pg_owner)) ? 0 : -EINVAL;
+	return l1_get_other(pte, pt_owner, pg_owner, mfn);
+}
+
+int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner)
+{
+	return l1_get(pte, pt_owner, pg_owner);
 }
 
 void l1_entry_put(u64 pte)
@@ -359,9 +392,34 @@ void l1_entry_put(u64 pte)
 	if (!(pte & PTE_P) || !mfn_valid(mfn) || page_owner(mfn_to_page(mfn)) == DOMID_IO)
 		return;
 	if (pte & PTE_RW)
-		put_page_writable(mfn);
+		type_put(mfn);
 	else
 		put_page(mfn);
+}
+
+/*
+ * An entry that could write was exchanged for one that can only read the same
+ * frame: its count of the writable type becomes a reference. The last count has
+ * one, which is kept; otherwise a new one comes first, while the count still
+ * keeps the frame.
+ */
+static void writable_to_readable(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+	u64 x = READ_ONCE(pg->type);
+
+	while (COUNT_OF(x) == 1)
+		if (likely(cmpxchg64(&pg->type, &x, type_idle(x))))
+			return;
+	__atomic_fetch_add(&pg->count, 1, __ATOMIC_SEQ_CST);
+	type_put(mfn);
+}
+
+static inline bool is_ram_of(const struct domain *d, u64 pte)
+{
+	mfn_t mfn = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
+
+	return mfn_valid(mfn) && page_owner(mfn_to_page(mfn)) == d->domain_id;
 }
 
 /* Bits that change what an entry holds; all others may change without counting. */
@@ -384,7 +442,19 @@ int mod_l1_entry(struct vcpu *v, u64 *pl1e, u64 new, bool preserve_ad, struct do
 		/* The CPU set A or D, or another vcpu wrote: take the long way from the value now there. */
 		old = want;
 	}
-	rc = l1_entry_get(&new, pt_owner, pg_owner);
+	if ((new & PTE_P) && ((old ^ new) & L1_HOLDS) == PTE_RW && (old & PTE_RW) &&
+	    !(new & ~(L1_FLAGS | PTE_MFN_MASK)) && is_ram_of(pg_owner, new)) {
+		/* Writing is taken back: what the old entry holds is turned into what the new one needs. */
+		if (!(new & PTE_U))
+			new |= PTE_U | PTE_GUEST_KERNEL;
+		want = old;
+		if (likely(cmpxchg64(pl1e, &want, preserve_ad ? new | (old & (PTE_A | PTE_D)) : new))) {
+			writable_to_readable(MFN((new & PTE_MFN_MASK) >> PAGE_SHIFT));
+			return 0;
+		}
+		old = want;
+	}
+	rc = l1_get(&new, pt_owner, pg_owner);
 	if (unlikely(rc))
 		return rc;
 	/* Whoever exchanges an old value away drops what it held: exactly once, since each exchange has one winner. */
@@ -430,13 +500,17 @@ static int promote_l1(mfn_t mfn, struct domain *d)
 	unsigned i;
 	int rc = 0;
 
-	for (i = next_present(l1, 0); i < 512; i = next_present(l1, i + 1)) {
+	for (i = 0; i < 512; i++) {
 		u64 pte = l1[i];
 
-		rc = l1_entry_get(&pte, d, d);
-		if (rc)
+		if (!(pte & PTE_P)) {
+			i = next_present(l1, i) - 1;
+			continue;
+		}
+		rc = l1_get(&pte, d, d);
+		if (unlikely(rc))
 			break;
-		if (pte != l1[i])
+		if (unlikely(pte != l1[i]))
 			l1[i] = pte;
 	}
 	if (rc)
@@ -450,8 +524,12 @@ static void demote_l1(mfn_t mfn)
 {
 	u64 *l1 = map_frame(mfn);
 
-	for (unsigned i = next_present(l1, 0); i < 512; i = next_present(l1, i + 1))
-		l1_entry_put(l1[i]);
+	for (unsigned i = 0; i < 512; i++) {
+		if (l1[i] & PTE_P)
+			l1_entry_put(l1[i]);
+		else
+			i = next_present(l1, i) - 1;
+	}
 	unmap_frame(l1);
 }
 
@@ -809,63 +887,4 @@ int unpin_page_table(struct vcpu *v, mfn_t mfn, struct domain *d)
 		put_page_table(v, mfn);
 	put_page(mfn);
 	return pinned ? 0 : -EINVAL;
-}
-
-/* --------------------------------------------------------------- ownership -- */
-
-/* Several CPUs may give pages to one domain. */
-static void widen(struct domain *d, u64 first, u64 end)
-{
-	u64 old = READ_ONCE(d->min_mfn);
-
-	while ((!old || first < old) && !cmpxchg64(&d->min_mfn, &old, first))
-		;
-	old = READ_ONCE(d->max_mfn);
-	while (end > old && !cmpxchg64(&d->max_mfn, &old, end))
-		;
-}
-
-void assign_pages(mfn_t first, u64 nr, struct domain *d)
-{
-	u64 word = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
-
-	for (u64 i = 0; i < nr; i++) {
-		struct page_info *pg = mfn_to_page(MFN(first.m + i));
-
-		pg->type = 0;
-		__atomic_store_n(&pg->count, word, __ATOMIC_RELEASE);
-	}
-	__atomic_fetch_add(&d->tot_pages, nr, __ATOMIC_SEQ_CST);
-	widen(d, first.m, first.m + nr);
-}
-
-bool release_owned_page(mfn_t mfn, struct domain *d)
-{
-	u64 x;
-
-	if (!get_page(mfn, d))
-		return false;
-	x = __atomic_fetch_and(&mfn_to_page(mfn)->count, ~PGC_allocated, __ATOMIC_SEQ_CST);
-	if (x & PGC_allocated)
-		put_page(mfn);
-	put_page(mfn);
-	return x & PGC_allocated;
-}
-
-void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)
-{
-	struct page_info *pg = mfn_to_page(mfn);
-
-	/* The hypervisor's own hold keeps type and count above 0 for as long as it is shared. */
-	pg->type = (writable ? PGT_writable : PGT_seg_desc) | PGT_validated | type_owner(d) | 1;
-	__atomic_store_n(&pg->count, 1 | (u64)d->domain_id << PGC_owner_shift, __ATOMIC_RELEASE);
-}
-
-void unshare_page(mfn_t mfn)
-{
-	struct page_info *pg = mfn_to_page(mfn);
-
-	ASSERT((pg->count & PGC_count_mask) == 1 && COUNT_OF(pg->type) == 1);
-	pg->type = 0;
-	pg->count = PGC_owner_none << PGC_owner_shift;
 }

@@ -19,6 +19,12 @@ extern u64 max_page;
 /* One bit per MiB of machine memory that has frame table entries. */
 extern u64 *mfn_present;
 
+/* One exchange of a frame's or an entry's word; *old becomes what was there. */
+static inline bool cmpxchg64(u64 *p, u64 *old, u64 new)
+{
+	return __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
 static inline bool mfn_valid(mfn_t m)
 {
 	return m.m < max_page && (mfn_present[m.m >> 14] >> (m.m >> 8 & 63) & 1);
@@ -108,7 +114,7 @@ void l1_entry_put(u64 pte);
 /* Takes what L1 entry *pte asks for, correcting it to what will be stored. 0, -EINVAL, -EPERM. */
 int l1_entry_get(u64 *pte, struct domain *pt_owner, struct domain *pg_owner);
 
-/* --- Ownership ---------------------------------------------------------------- */
+/* --- Ownership (page_owner.c) ------------------------------------------------- */
 
 /* Gives frames fresh from alloc_pages() to `d`, with the owner's reference. */
 void assign_pages(mfn_t first, u64 nr, struct domain *d);

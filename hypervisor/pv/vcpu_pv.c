@@ -20,6 +20,7 @@
 #include "core/hypercall.h"
 #include "lib/string.h"
 #include "pv/descriptors.h"
+#include "x86/alternative.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/extable.h"
@@ -84,52 +85,65 @@ int pv_vcpu_init(struct vcpu *v)
 
 /* --- Address spaces ------------------------------------------------------------------ */
 
+static inline void load_table(struct vcpu *v, u64 cr3)
+{
+	if (alternative_on(ALT_XPTI) && v->domain->pv.xpti)
+		this_cpu_info()->hv_cr3 = cr3;
+	write_cr3(cr3);
+}
+
 void load_guest_table(struct vcpu *v)
 {
-	u64 cr3 = v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3;
-	struct cpu_info *ci = this_cpu_info();
-
-	if (v->domain->pv.xpti) {
-		ci->hv_cr3 = cr3;
-		ci->root_source = 0;
-	}
-	write_cr3(cr3);
+	load_table(v, v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3);
 }
 
 void pv_enter_kernel(struct vcpu *v)
 {
 	v->pv.kernel_mode = 1;
 	__asm__ volatile("swapgs");
-	load_guest_table(v);
+	load_table(v, v->pv.kernel_cr3);
 }
 
 void pv_enter_user(struct vcpu *v)
 {
 	v->pv.kernel_mode = 0;
 	__asm__ volatile("swapgs");
-	load_guest_table(v);
+	load_table(v, v->pv.user_cr3);
 }
 
-/* XPTI: brings this CPU's root table in line with the table the guest thinks it runs on. */
+/*
+ * XPTI: brings this CPU's root table in line with the table the guest thinks it
+ * runs on. There are two, so that going back and forth between a guest's kernel
+ * and user copies nothing. A copy is good while the L4 clock stands still: the
+ * clock goes on when any L4 changes, and a CPU whose guest runs on that L4 is
+ * made to come here then (tlb.c, l4_changed()). The time is looked at before the
+ * copying, so a change meanwhile makes the copy old at once.
+ */
 void xpti_sync_root(void)
 {
 	struct cpu_info *ci = this_cpu_info();
-	struct vcpu *v = ci->vcpu;
+	u64 now = l4_clock(), cr3 = ci->root_cr3, source = ci->root_source, time = ci->root_time;
 	const u64 *from = maddr_to_virt(ci->hv_cr3);
-	u64 *to = maddr_to_virt(ci->root_cr3);
+	u64 *to;
 
-	if (ci->root_source == ci->hv_cr3)
+	if (source == ci->hv_cr3 && time == now)
 		return;
-	/*
-	 * Marked as up to date first: a change from another CPU while we copy takes the mark
-	 * away again, and makes this CPU leave the guest (tlb.c, l4_changed()).
-	 */
-	__atomic_store_n(&ci->root_source, ci->hv_cr3, __ATOMIC_SEQ_CST);
+	ci->root_cr3 = ci->other_cr3;
+	ci->root_source = ci->other_source;
+	ci->root_time = ci->other_time;
+	ci->other_cr3 = cr3;
+	ci->other_source = source;
+	ci->other_time = time;
+	if (ci->root_source == ci->hv_cr3 && ci->root_time == now)
+		return;
+	to = maddr_to_virt(ci->root_cr3);
 	for (unsigned i = 0; i < HV_SLOT_FIRST; i++)
 		to[i] = READ_ONCE(from[i]);
 	for (unsigned i = HV_SLOT_LAST + 1; i < 512; i++)
 		to[i] = READ_ONCE(from[i]);
-	to[PERDOMAIN_SLOT] = v->domain->pv.perdomain_l3_mfn.m << PAGE_SHIFT | HV_TABLE;
+	to[PERDOMAIN_SLOT] = current->domain->pv.perdomain_l3_mfn.m << PAGE_SHIFT | HV_TABLE;
+	ci->root_source = ci->hv_cr3;
+	ci->root_time = now;
 }
 
 /* --- Segments ------------------------------------------------------------------------- */

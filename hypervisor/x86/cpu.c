@@ -17,6 +17,7 @@
 #include "core/page_alloc.h"
 #include "core/seam.h"
 #include "lib/string.h"
+#include "x86/alternative.h"
 #include "x86/asm.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
@@ -72,6 +73,13 @@ void __init cpu_identify(const struct hv_options *o)
 	cpu_features.xpti_dom0 = o->xpti_dom0 == XPTI_DEFAULT ? host_protection.needs_xpti : o->xpti_dom0;
 	cpu_features.xpti_domu = o->xpti_domu == XPTI_DEFAULT ? host_protection.needs_xpti : o->xpti_domu;
 	cpu_features.xpti = cpu_features.xpti_dom0 || cpu_features.xpti_domu;
+	if (cpu_features.smap)
+		alternative_want(ALT_SMAP);
+	if (cpu_features.xpti)
+		alternative_want(ALT_XPTI);
+	/* AMD's SYSRET takes the fault as the guest, after the change of rings. */
+	if (host_cpu.vendor != VENDOR_AMD && host_cpu.vendor != VENDOR_HYGON)
+		alternative_want(ALT_SYSRET_CHECK);
 	hv_log(LOG_INFO, "CPU: family %#x model %#x stepping %u, %u-bit machine addresses%s%s%s\n", host_cpu.family,
 	       host_cpu.model, host_cpu.stepping, host_cpu.phys_bits, cpu_features.smep ? ", SMEP" : "",
 	       cpu_features.smap ? ", SMAP" : "", cpu_features.xpti ? ", page-table isolation" : "");
@@ -191,7 +199,7 @@ void percpu_area_init(u32 cpu, u32 apic_id)
 	tss->iomap = sizeof(*tss);
 
 	if (cpu_features.xpti)
-		ci->root_cr3 = xpti_root_create(cpu).m << PAGE_SHIFT;
+		xpti_roots_create(cpu, &ci->root_cr3, &ci->other_cr3);
 }
 
 struct table_ptr {
@@ -219,23 +227,6 @@ void cpu_load_tables(void)
 	__asm__ volatile("ltr %w0" :: "r"(HV_TSS_SEL));
 }
 
-/* Turns the three-byte nops of the guest copy functions into stac and clac. */
-static void __init patch_smap(void)
-{
-	extern s32 altpatch_start[], altpatch_end[];
-	u64 cr0 = read_cr0();
-
-	write_cr0(cr0 & ~CR0_WP);
-	for (s32 *p = altpatch_start; p < altpatch_end; p += 2) {
-		u8 *at = (u8 *)p + p[0];
-
-		at[0] = 0x0f;
-		at[1] = 0x01;
-		at[2] = p[1]; /* 0xcb stac, 0xca clac */
-	}
-	write_cr0(cr0);
-}
-
 void cpu_init(void)
 {
 	u64 cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE;
@@ -244,11 +235,8 @@ void cpu_init(void)
 
 	if (cpu_features.smep)
 		cr4 |= CR4_SMEP;
-	if (cpu_features.smap) {
-		if (this_cpu() == 0)
-			patch_smap();
+	if (cpu_features.smap)
 		cr4 |= CR4_SMAP;
-	}
 	if (host_has(X86_FEATURE_FSGSBASE))
 		cr4 |= CR4_FSGSBASE;
 	if (host_has(X86_FEATURE_XSAVE) && host_cpu.guest_xcr0)

@@ -32,8 +32,10 @@ struct cpu_info {
 	bool continued;            /* the hypercall that returns -ERESTART means it */
 	u32 work;                  /* WORK_*; other CPUs set bits atomically and send an IPI */
 	u64 hv_cr3;                /* XPTI: full page table to load on entry, 0 while XPTI is off */
-	u64 root_cr3;              /* XPTI: this CPU's guest page table */
-	u64 root_source;           /* XPTI: L4 that root_cr3 is a copy of; 0 forces a new copy */
+	/* XPTI: the root table that a guest runs on here, first, and the one it had before. */
+	u64 root_cr3, other_cr3;
+	u64 root_source, other_source; /* the L4 of which each is a copy, */
+	u64 root_time, other_time;     /* made at this time by the L4 clock (tlb.c); 0: of none */
 	struct pcpu *pcpu;
 };
 /* The CPU aligns the stack it pushes on to 16 bytes: regs.es must be aligned so. */

@@ -4,16 +4,6 @@
 #include "core/seam.h"
 #include "x86/paging.h"
 
-void *map_frame(mfn_t mfn)
-{
-	return mfn_to_virt(mfn);
-}
-
-void unmap_frame(const void *va)
-{
-	(void)va;
-}
-
 mfn_t frame_of(const void *va)
 {
 	return virt_to_mfn(va);

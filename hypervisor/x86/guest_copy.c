@@ -10,30 +10,7 @@
  * Invariant: a fault inside the copy goes to the extable and becomes -EFAULT;
  * bytes before the fault may have been written.
  */
-#include "core/seam.h"
-#include "lib/string.h"
-#include "x86/extable.h"
-#include "x86/layout.h"
-
-/* Three bytes that boot turns into stac (0xcb) or clac (0xca) where SMAP is on. */
-#define SMAP_PATCH(n, byte)                                                       \
-	#n ": .byte 0x0f, 0x1f, 0x00; .pushsection .altpatch, \"a\"; .balign 4; .long " #n "b - ., " #byte \
-	"; .popsection;"
-#define STAC SMAP_PATCH(770, 0xcb)
-#define CLAC SMAP_PATCH(771, 0xca)
-
-static inline bool range_ok(u64 gva, size_t bytes)
-{
-	u64 end = gva + bytes;
-
-	/* Kernels live above our range, so that is looked at first. */
-	return likely(end >= gva) && (gva >= HV_VIRT_END || end <= 0x800000000000);
-}
-
-bool guest_range_ok(u64 gva, size_t bytes)
-{
-	return range_ok(gva, bytes);
-}
+#include "x86/guest_copy.h"
 
 static inline __attribute__((always_inline)) int copy(void *dst, const void *src, size_t bytes)
 {
@@ -65,7 +42,7 @@ static inline __attribute__((always_inline)) int copy8(void *dst, const void *sr
 
 int copy_from_guest(void *dst, u64 gva, size_t bytes)
 {
-	if (unlikely(!range_ok(gva, bytes)))
+	if (unlikely(!guest_range_ok(gva, bytes)))
 		return -EFAULT;
 	if (bytes == 8)
 		return copy8(dst, (const void *)gva);
@@ -74,7 +51,7 @@ int copy_from_guest(void *dst, u64 gva, size_t bytes)
 
 int copy_to_guest(u64 gva, const void *src, size_t bytes)
 {
-	if (unlikely(!range_ok(gva, bytes)))
+	if (unlikely(!guest_range_ok(gva, bytes)))
 		return -EFAULT;
 	if (bytes == 8)
 		return copy8((void *)gva, src);

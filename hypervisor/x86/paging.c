@@ -301,14 +301,16 @@ static void expose(u64 *l4, u64 start, u64 end)
 
 extern u64 idt_table[512];
 
-mfn_t xpti_root_create(u32 cpu)
+void xpti_roots_create(u32 cpu, u64 *first, u64 *second)
 {
-	u64 *l4 = table_alloc();
+	u64 *l4 = table_alloc(), *other = table_alloc();
 	u64 area = PERCPU_START + (u64)cpu * PERCPU_SIZE;
 
 	l4[256] = idle_l4[256];
 	expose(l4, (u64)entry_text_start, (u64)entry_text_end);
 	expose(l4, (u64)idt_table, (u64)idt_table + sizeof(idt_table));
 	expose(l4, area, area + PERCPU_SIZE);
-	return virt_to_mfn(l4);
+	copy_page(other, l4);
+	*first = virt_to_maddr(l4);
+	*second = virt_to_maddr(other);
 }

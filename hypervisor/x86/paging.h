@@ -32,8 +32,8 @@ void map_pages(u64 va, mfn_t mfn, u64 pages, u64 flags);
 void *ioremap(u64 maddr, u64 bytes);
 /* Fills the slots 256..271 of a guest's L4 for domain slot `perdomain_l3`. */
 void fill_hypervisor_slots(u64 *l4, mfn_t perdomain_l3);
-/* XPTI: page table of `cpu` that guests run on; made by percpu_area_init(). */
-mfn_t xpti_root_create(u32 cpu);
+/* XPTI: the two page tables of `cpu` that guests run on, as machine addresses; made by percpu_area_init(). */
+void xpti_roots_create(u32 cpu, u64 *first, u64 *second);
 /* Ends boot-only mappings (identity) and drops write access to init data. */
 void paging_finish(void);
 

@@ -19,15 +19,10 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 
-static u64 clock;                /* [A] flushes of everything, on any CPU */
+u64 tlb_clock_now;               /* [A] flushes of everything, on any CPU */
 static u64 flushed_at[MAX_CPUS]; /* each CPU: the clock at its last one */
 static u64 wanted;               /* ticket last handed out */
 static u64 served[MAX_CPUS];     /* every CPU: ticket it has flushed for */
-
-u64 tlb_clock(void)
-{
-	return READ_ONCE(clock);
-}
 
 /*
  * Time is told before the flush: a translation removed after that may be gone
@@ -35,7 +30,7 @@ u64 tlb_clock(void)
  */
 void tlb_tick(void)
 {
-	flushed_at[this_cpu()] = nr_cpus == 1 ? ++clock : __atomic_add_fetch(&clock, 1, __ATOMIC_SEQ_CST);
+	flushed_at[this_cpu()] = nr_cpus == 1 ? ++tlb_clock_now : __atomic_add_fetch(&tlb_clock_now, 1, __ATOMIC_SEQ_CST);
 }
 
 void flush_local(u64 va)
@@ -136,10 +131,17 @@ int flush_vcpu_mask(struct domain *d, u64 gva, u64 va)
 }
 
 /*
- * XPTI: each CPU's root table has copies of the entries. A guest on another CPU
- * that uses this table must find a new entry as soon as the change is reported,
- * so that CPU leaves the guest, and copies on its way back.
+ * XPTI: each CPU's root tables have copies of the entries. A guest on another
+ * CPU that uses this table must find a new entry as soon as the change is
+ * reported, so that CPU leaves the guest, and copies on its way back.
  */
+static u64 l4_time = 1; /* [A] changes of any L4 */
+
+u64 l4_clock(void)
+{
+	return __atomic_load_n(&l4_time, __ATOMIC_SEQ_CST);
+}
+
 void l4_changed(mfn_t l4)
 {
 	u64 cpus[BITMAP_WORDS(MAX_CPUS)] = { 0 };
@@ -147,11 +149,9 @@ void l4_changed(mfn_t l4)
 
 	if (!cpu_features.xpti)
 		return;
+	__atomic_fetch_add(&l4_time, 1, __ATOMIC_SEQ_CST);
 	for (u32 c = 0; c < nr_cpus; c++) {
-		struct cpu_info *ci = cpu_info_of(c);
-
-		__atomic_store_n(&ci->root_source, 0, __ATOMIC_SEQ_CST);
-		if (c != this_cpu() && READ_ONCE(ci->hv_cr3) == l4.m << PAGE_SHIFT) {
+		if (c != this_cpu() && READ_ONCE(cpu_info_of(c)->hv_cr3) == l4.m << PAGE_SHIFT) {
 			bit_set(cpus, c);
 			any = true;
 		}

@@ -17,6 +17,8 @@ void flush_local(u64 va);
 void flush_domain_va(struct domain *d, u64 va);
 /* On the CPUs of the vcpus named in the guest's bitmap at `gva`. 0 or -EFAULT. */
 int flush_vcpu_mask(struct domain *d, u64 gva, u64 va);
+/* XPTI: the L4 clock; it goes on with each change of an L4. Copies made at another time are old. */
+u64 l4_clock(void);
 /* Answers what other CPUs asked of this one. */
 void tlb_serve_requests(void);
 

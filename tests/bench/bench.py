@@ -6,6 +6,10 @@ Prints a table, writes build/bench/results.json and build/bench/results.svg.
 Every figure is an exact count of instructions (measure.py), so a run need not
 be repeated: the next one says the same, to the last digit.
 
+What each protection in the file protections costs, on a CPU that does not need
+it, is printed beside: instructions, and loads of CR3 and flushes, more than
+without it.
+
 usage: bench.py [xenolith] [xen] [bare]     default: all three
 """
 import json
@@ -25,9 +29,10 @@ TITLES = {
 
 
 def collect(hvs):
-    """Return {section: {operation: {hv: instructions}}} and the minima of linux."""
+    """Return {section: {operation: {hv: instructions}}}, the minima of linux, Xenolith's raw figures."""
     results = {section: {} for section in TITLES}
     minima = {}
+    ours = [{}, {}]
 
     def put(section, name, hv, value):
         results[section].setdefault(name, {})[hv] = value
@@ -40,10 +45,12 @@ def collect(hvs):
         for name, (minimum, median) in operations.items():
             put("linux", name, hv, median)
             minima.setdefault(name, {})[hv] = minimum
-        if hv != "bare" and os.path.exists(measure.GUEST):
-            for name, (_, median) in measure.guest(hv, measure.GUEST).items():
-                put("guest", name, hv, median)
-    return results, minima
+        figures = measure.guest(hv, measure.GUEST) if hv != "bare" else {}
+        for name, (_, median) in figures.items():
+            put("guest", name, hv, median)
+        if hv == "xenolith":
+            ours = [operations, figures]
+    return results, minima, ours
 
 
 def ratio(values, over, under):
@@ -85,6 +92,34 @@ def counts_table(counts):
     return lines
 
 
+def protections(plain):
+    """Return {protection: (instructions more, loads and flushes more)}."""
+    costs = {}
+    for number, (name, on, off) in enumerate(measure.protections()):
+        print("bench: %s ..." % name, file=sys.stderr, flush=True)
+        costs[name] = measure.protection_costs(number, on, off, plain)
+    return costs
+
+
+def protections_table(costs):
+    """Return the lines of the third table: each protection is a column."""
+    lines = ["", "what a protection costs, instructions (loads of CR3, flushes) more on Xenolith"]
+    for number, name in enumerate(costs):
+        lines.append("  (%d) %s" % (number + 1, name))
+    lines.append("%-26s" % "" + "".join("%24s" % ("(%d)" % (i + 1)) for i in range(len(costs))))
+    first = next(iter(costs.values()))[0]
+    for section in ("linux", "guest"):
+        for operation in first[section]:
+            cells = []
+            for instructions, more in costs.values():
+                cell = "{:+,}".format(instructions[section].get(operation, 0))
+                if section == "linux":
+                    cell += " ({:+.1f}, {:+.1f})".format(*more.get(operation, (0, 0)))
+                cells.append(cell)
+            lines.append("%-26s" % operation + "".join("%24s" % cell for cell in cells))
+    return lines
+
+
 def main():
     hvs = sys.argv[1:] or list(qemu.HVS)
     for hv in hvs:
@@ -92,16 +127,20 @@ def main():
             sys.exit("bench: there is no %s; known are %s" % (hv, ", ".join(qemu.HVS)))
     os.makedirs(OUTPUT, exist_ok=True)
     try:
-        results, minima = collect(hvs)
+        results, minima, ours = collect(hvs)
         print("bench: counting crossings, loads, flushes ...", file=sys.stderr, flush=True)
         counts = {hv: measure.counts(hv) for hv in hvs if hv != "bare"}
+        costs = protections((*ours, counts["xenolith"])) if "xenolith" in hvs else {}
     except Failure as failure:
         sys.exit("bench: %s\nbench: the logs are in build/logs/bench-*.log" % failure)
     lines = table(results) + (counts_table(counts) if counts else [])
+    lines += protections_table(costs) if costs else []
     print("\n".join(lines).lstrip("\n"))
     with open(os.path.join(OUTPUT, "results.json"), "w", encoding="utf-8") as file:
         json.dump({"unit": "instructions", **results, "linux_minimum": minima,
-                   "linux_counts": counts}, file, indent=1)
+                   "linux_counts": counts,
+                   "protections": {name: {"instructions": cost, "cr3_loads_and_flushes": more}
+                                   for name, (cost, more) in costs.items()}}, file, indent=1)
         file.write("\n")
     with open(os.path.join(OUTPUT, "results.svg"), "w", encoding="utf-8") as file:
         file.write(plot.svg(results, TITLES))

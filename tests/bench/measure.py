@@ -58,10 +58,10 @@ def boot_figures(hv, text, userland):
     return figures
 
 
-def linux(hv, only="", **options):
+def linux(hv, only="", name="", **options):
     """Boot dom0, run linux_bench; return (boot figures, operations)."""
     words = "xltest=bench+poweroff" + (" xlbench=" + only if only else "")
-    with exact_machine("bench-" + hv, hv, dom0_options=words, **options) as this:
+    with exact_machine("bench-" + (name or hv), hv, dom0_options=words, **options) as this:
         this.expect(r"XLTEST userland$")
         this.step("bench")
         this.expect_poweroff()
@@ -73,15 +73,15 @@ def linux(hv, only="", **options):
 KINDS = ("hv instructions", "ring crossings", "cr3 loads", "tlb flushes", "ipis", "locked")
 
 
-def counts(hv):
+def counts(hv, name="", **options):
     """Run linux_bench under the plugin count.so.
 
     Return {operation: {kind: average per operation}} with KINDS in their order.
     The plugin slows TCG, and changes no instruction of the machine.
     """
-    output = os.path.join(qemu.BUILD, "bench/counts-" + hv)
+    output = os.path.join(qemu.BUILD, "bench/counts-" + (name or hv))
     plugin = ["-plugin", "%s,out=%s" % (os.path.join(qemu.BUILD, "count.so"), output)]
-    _, operations = linux(hv, devices=plugin)
+    _, operations = linux(hv, name=name, devices=plugin, **options)
     with open(output, encoding="utf-8") as file:
         lines = [[int(word) for word in line.split()[1:]] for line in file]
     # The first line is linux_bench's empty operation.
@@ -96,12 +96,69 @@ def counts(hv):
     return result
 
 
-def guest(hv, image):
+def guest(hv, image, name="", **options):
     """Run an OS-less guest as dom0's payload; return its operations."""
-    with exact_machine("bench-guest-" + hv, hv, kernel=image, initrd="") as this:
+    with exact_machine("bench-guest-" + (name or hv), hv, kernel=image, initrd="", **options) as this:
         this.expect(r"^# END")
         this.wait_end()
         return bench_lines(this.text)
+
+
+def sizes():
+    """Return {name: value}: bytes of the image, KiB that the hypervisor keeps of a machine with 2 GiB."""
+    with Machine("bench-size", limit=LIMIT, hv="xenolith", memory="2G", kernel=GUEST, initrd="",
+                 hv_options="loglvl=all", no_reboot=True) as this:
+        this.expect(r"^# END")
+        this.wait_end()
+        own = re.search(r"memory: (\d+) KiB are the hypervisor's", this.text)
+    if not own:
+        raise Failure("the hypervisor did not say how much memory it keeps")
+    return {"image_bytes": os.path.getsize(os.path.join(qemu.BUILD, "xenolith")),
+            "memory_kib_of_2g": int(own[1])}
+
+
+def protections():
+    """Return [(name, machine's options with it, without it)] of the file protections.
+
+    The options without it are None where the main run has them already.
+    """
+    result = []
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "protections"),
+              encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("#") or not line.strip():
+                continue
+            name, on, off, cpu = (line.split("|") + ["", ""])[:4]
+            model = {"cpu": cpu.strip()} if cpu.strip() else {}
+            plain = {"hv_options": off.strip(), **model} if off.strip() or model else None
+            result.append((name.strip(), {"hv_options": on.strip(), **model}, plain))
+    return result
+
+
+def cost(with_it, without):
+    """Return {operation: instructions more} from two {operation: (minimum, median)}."""
+    return {name: with_it[name][1] - without[name][1] for name in without if name in with_it}
+
+
+def protection_costs(number, on, off, plain):
+    """Measure Xenolith with and without a protection.
+
+    `plain` are the main run's (operations of Linux, of the guest, counts), used where
+    `off` is None. Return {section: {operation: instructions more}} and for Linux the
+    loads of CR3 and flushes more, {operation: (loads, flushes)}.
+    """
+    def run(options, what):
+        name = "protection-%d-%s" % (number, what)
+        operations = linux("xenolith", name=name, **options)[1]
+        return (operations, guest("xenolith", GUEST, name=name, **options),
+                counts("xenolith", name=name, **options))
+
+    with_it = run(on, "on")
+    without = run(off, "off") if off is not None else plain
+    more = {name: tuple(with_it[2][name][kind] - without[2][name][kind]
+                        for kind in ("cr3 loads", "tlb flushes"))
+            for name in without[2]}
+    return {"linux": cost(with_it[0], without[0]), "guest": cost(with_it[1], without[1])}, more
 
 
 GUEST = os.path.join(qemu.BUILD, "guest/bench.elf")

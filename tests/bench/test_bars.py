@@ -3,7 +3,7 @@
 """No operation of ours costs more instructions than its bar, but for 2 %.
 
 The bars are the lines "section.operation instructions" of the file bars beside
-this one.  Counts are exact, so a test that fails here was made dearer by a
+this one; those of section size are bytes and KiB.  Counts are exact, so a test that fails here was made dearer by a
 change; the 2 % are for what a new kernel package may shift.  After a gain,
 "test_bars.py --set" writes the measured counts as the new bars.
 """
@@ -31,13 +31,14 @@ def read_bars():
 
 
 def measured():
-    """Return {name: instructions} of Xenolith; medians, as in make bench."""
+    """Return {name: figure} of Xenolith; instructions are medians, as in make bench."""
     boot, operations = measure.linux("xenolith")
     figures = {"boot." + name: value for name, value in boot.items()}
     figures.update(("linux." + name, median) for name, (_, median) in operations.items())
     if os.path.exists(measure.GUEST):
         figures.update(("guest." + name, median) for name, (_, median)
                        in measure.guest("xenolith", measure.GUEST).items())
+        figures.update(("size." + name, value) for name, value in measure.sizes().items())
     return figures
 
 
@@ -51,7 +52,7 @@ def check(name, bar, figures):
     if name not in figures:
         raise Failure("nothing measured %s" % name)
     value = figures[name]
-    complain("{}: {:,} instructions, the bar is {:,} ({:+.1f} %)".format(
+    complain("{}: {:,}, the bar is {:,} ({:+.1f} %)".format(
         name, value, bar, 100 * (value - bar) / bar))
     if value * 100 > bar * (100 + SLACK):
         raise Failure("%s is above its bar" % name)

@@ -390,6 +390,54 @@ static void cached_mappings_of_devices_become_uncached(void **state)
 	assert_int_equal(table(t.l1)[7], pte(MFN(BEYOND), RW | PTE_PAT | PTE_PWT));
 }
 
+static void taking_writing_back_turns_the_count_into_a_reference(void **state)
+{
+	struct tower t = build(a);
+	mfn_t m = frame(a);
+
+	(void)state;
+	assert_int_equal(pin(t.l4, 4), 0);
+	take_snapshot(&before);
+	/* The last count has a reference, which the entry keeps. */
+	assert_int_equal(update(t.l1, 6, pte(m, RW)), 0);
+	assert_int_equal(update(t.l1, 6, pte(m, RO)), 0);
+	assert_int_equal(types(m), 0);
+	assert_int_equal(refs(m), 2);
+	/* One of two counts: the other stays, with the reference of both. */
+	assert_int_equal(update(t.l1, 7, pte(m, RW)), 0);
+	assert_int_equal(update(t.l1, 8, pte(m, RW | PTE_D)), 0);
+	assert_int_equal(update_as(t.l1, 8, pte(m, PTE_P), true, a, a), 0);
+	assert_int_equal(table(t.l1)[8], pte(m, RO | PTE_D | PTE_GUEST_KERNEL));
+	assert_int_equal(types(m), 1);
+	assert_int_equal(refs(m), 4); /* owner, two entries for reading, one that all counts share */
+	for (unsigned i = 6; i < 9; i++)
+		assert_int_equal(update(t.l1, i, 0), 0);
+	assert_as_before();
+	/* What holds nothing gains nothing. */
+	assert_int_equal(rangeset_add(a->iomem, HOLE, HOLE), 0);
+	assert_int_equal(update(t.l1, 6, pte(MFN(HOLE), RW)), 0);
+	assert_int_equal(update(t.l1, 6, table(t.l1)[6] & ~(u64)PTE_RW), 0);
+	assert_int_equal(update(t.l1, 6, 0), 0);
+	assert_as_before();
+}
+
+static void writing_to_anothers_frame_is_not_turned_into_reading_as_ones_own(void **state)
+{
+	struct tower t = build(a);
+	mfn_t m = frame(b);
+
+	(void)state;
+	assert_int_equal(pin(t.l4, 4), 0);
+	assert_int_equal(update_as(t.l1, 6, pte(m, RW), false, a, b), 0);
+	assert_int_equal(update(t.l1, 6, pte(m, RO)), -EINVAL);
+	assert_int_equal(table(t.l1)[6], pte(m, RW));
+	assert_int_equal(update_as(t.l1, 6, pte(m, RO), false, a, b), 0);
+	assert_int_equal(refs(m), 2);
+	assert_int_equal(types(m), 0);
+	assert_int_equal(update(t.l1, 6, 0), 0);
+	assert_int_equal(refs(m), 1);
+}
+
 static void frames_with_message_tables_are_mapped_read_only(void **state)
 {
 	struct tower t = build(a);
@@ -777,6 +825,8 @@ int main(void)
 		T(frames_of_dom_io_need_the_io_right_and_are_not_counted),
 		T(the_io_right_of_one_domain_is_not_anothers),
 		T(cached_mappings_of_devices_become_uncached),
+		T(taking_writing_back_turns_the_count_into_a_reference),
+		T(writing_to_anothers_frame_is_not_turned_into_reading_as_ones_own),
 		T(frames_with_message_tables_are_mapped_read_only),
 		T(kernel_pages_get_the_user_bit_and_the_marker),
 		T(tables_above_l1_get_the_user_bit),

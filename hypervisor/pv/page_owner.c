@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whose a frame is: giving frames to a domain and taking them back.
+ *
+ * A frame's count word names its owner. The owner's own reference (PGC_allocated)
+ * keeps it until it is given back once; the last reference of all, whoever holds
+ * it, frees the frame (page_type.c, put_page()). What the hypervisor shows to a
+ * guest it holds itself, for as long as it is shown.
+ */
+#include "pv/page_type.h"
+#include "core/domain.h"
+#include "core/seam.h"
+
+/* Several CPUs may give pages to one domain. */
+static void widen(struct domain *d, u64 first, u64 end)
+{
+	u64 old = READ_ONCE(d->min_mfn);
+
+	while ((!old || first < old) && !cmpxchg64(&d->min_mfn, &old, first))
+		;
+	old = READ_ONCE(d->max_mfn);
+	while (end > old && !cmpxchg64(&d->max_mfn, &old, end))
+		;
+}
+
+void assign_pages(mfn_t first, u64 nr, struct domain *d)
+{
+	u64 word = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
+
+	for (u64 i = 0; i < nr; i++) {
+		struct page_info *pg = mfn_to_page(MFN(first.m + i));
+
+		pg->type = 0;
+		__atomic_store_n(&pg->count, word, __ATOMIC_RELEASE);
+	}
+	__atomic_fetch_add(&d->tot_pages, nr, __ATOMIC_SEQ_CST);
+	widen(d, first.m, first.m + nr);
+}
+
+bool release_owned_page(mfn_t mfn, struct domain *d)
+{
+	u64 x;
+
+	if (!get_page(mfn, d))
+		return false;
+	x = __atomic_fetch_and(&mfn_to_page(mfn)->count, ~PGC_allocated, __ATOMIC_SEQ_CST);
+	if (x & PGC_allocated)
+		put_page(mfn);
+	put_page(mfn);
+	return x & PGC_allocated;
+}
+
+void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	/* The hypervisor's own hold keeps type and count above 0 for as long as it is shared. */
+	pg->type = (writable ? PGT_writable : PGT_seg_desc) | PGT_validated |
+		   (u64)d->domain_id << PGT_owner_shift | 1;
+	__atomic_store_n(&pg->count, 1 | (u64)d->domain_id << PGC_owner_shift, __ATOMIC_RELEASE);
+}
+
+void unshare_page(mfn_t mfn)
+{
+	struct page_info *pg = mfn_to_page(mfn);
+
+	ASSERT((pg->count & PGC_count_mask) == 1 && (pg->type & PGT_count_mask) == 1);
+	pg->type = 0;
+	pg->count = PGC_owner_none << PGC_owner_shift;
+}
