@@ -10,7 +10,7 @@
  *   2. Xen's options that we lack are named once each and ignored, unless
  *      ignoring them would break a promise of protection. Then the boot stops,
  *      because who asked for an IOMMU or for a mitigation counts on it.
- *   3. For the same reason a protection option of our own (xpti=, spec-ctrl=)
+ *   3. For the same reason a protection option of our own (xpti=, pv-l1tf=, spec-ctrl=)
  *      that can't be honoured to the letter stops the boot.
  *
  * As with Xen '-' and '_' are the same in names, `no-x` means `x=no`, a bare
@@ -343,9 +343,10 @@ static int __init parse_dom0(struct parse *p, struct text value)
 	return 0;
 }
 
-static int __init parse_xpti(struct parse *p, struct text value)
+/* A protection that dom0 and the others may have or not: a boolean, default, dom0=bool, domu=bool. */
+static int __init parse_domains(struct parse *p, const char *name, struct text value, s8 *dom0, s8 *domu)
 {
-	s8 dom0_on = p->o->xpti_dom0, domu_on = p->o->xpti_domu;
+	s8 dom0_on = *dom0, domu_on = *domu;
 	bool more = true;
 
 	while (more) {
@@ -353,7 +354,7 @@ static int __init parse_xpti(struct parse *p, struct text value)
 		int on = text_bool(t);
 
 		if (text_is(t, "default")) {
-			dom0_on = domu_on = XPTI_DEFAULT;
+			dom0_on = domu_on = AS_NEEDED;
 		} else if (on >= 0) {
 			dom0_on = domu_on = on;
 		} else if (text_starts(t, "dom0=") && (on = text_bool(text_from(t, 5))) >= 0) {
@@ -361,14 +362,24 @@ static int __init parse_xpti(struct parse *p, struct text value)
 		} else if (text_starts(t, "domu=") && (on = text_bool(text_from(t, 5))) >= 0) {
 			domu_on = on;
 		} else {
-			stop_boot(p, "xpti=%.*s is not understood (a boolean, default, dom0=bool, domu=bool); "
-				     "correct or remove it", TEXT(t));
+			stop_boot(p, "%s=%.*s is not understood (a boolean, default, dom0=bool, domu=bool); "
+				     "correct or remove it", name, TEXT(t));
 			return -EACCES;
 		}
 	}
-	p->o->xpti_dom0 = dom0_on;
-	p->o->xpti_domu = domu_on;
+	*dom0 = dom0_on;
+	*domu = domu_on;
 	return 0;
+}
+
+static int __init parse_xpti(struct parse *p, struct text value)
+{
+	return parse_domains(p, "xpti", value, &p->o->xpti_dom0, &p->o->xpti_domu);
+}
+
+static int __init parse_pv_l1tf(struct parse *p, struct text value)
+{
+	return parse_domains(p, "pv-l1tf", value, &p->o->l1tf_dom0, &p->o->l1tf_domu);
 }
 
 static const struct {
@@ -378,7 +389,10 @@ static const struct {
 	{ "msr-sc", SPEC_MSR_SC },
 	{ "rsb", SPEC_RSB },
 	{ "md-clear", SPEC_MD_CLEAR },
+	{ "verw", SPEC_MD_CLEAR },
 	{ "ibpb-entry", SPEC_IBPB_ENTRY },
+	{ "bhb-entry", SPEC_BHB_ENTRY },
+	{ "bhi-dis-s", SPEC_BHI_DIS_S },
 	{ "ibrs", SPEC_IBRS },
 	{ "stibp", SPEC_STIBP },
 	{ "ibpb", SPEC_IBPB },
@@ -394,6 +408,7 @@ static const struct {
 	{ "bti-thunk=jmp", SPEC_THUNK_JMP },
 	{ "bti-thunk=retpoline", SPEC_THUNK_RETPOLINE },
 	{ "bti-thunk=lfence", SPEC_THUNK_LFENCE },
+	/* What we do for ourselves. On is the default; off leaves what hardware and domains have by other options. */
 	{ "xen", SPEC_ALL & ~(SPEC_THUNK_JMP | SPEC_EAGER_FPU) },
 	/* Rights of guests to protect themselves: `off` takes nothing from what we do. */
 	{ "pv", 0 },
@@ -437,9 +452,9 @@ static int __init parse_spec_ctrl(struct parse *p, struct text value)
 		struct text t = text_cut(&value, ',', &more);
 		int on, row;
 
-		if (text_bool(t) == 0) {
+		if (text_bool(t) >= 0) {
 			want = 0;
-			off = SPEC_ALL;
+			off = text_bool(t) ? 0 : SPEC_ALL;
 			continue;
 		}
 		row = spec_find(t, &on);
@@ -447,12 +462,19 @@ static int __init parse_spec_ctrl(struct parse *p, struct text value)
 			stop_boot(p, "spec-ctrl=%.*s is not understood, see xenolith(8); correct or remove it", TEXT(t));
 			return -EACCES;
 		}
+		if (on && text_starts(t, "xen")) {
+			off &= ~spec_names[row].bits;
+			continue;
+		}
 		if (on && (!spec_names[row].bits || spec_names[row].bits & ~SPEC_IMPLEMENTED)) {
 			stop_boot(p, "spec-ctrl=%.*s: Xenolith does not have this protection; "
 				     "remove it to boot without", TEXT(t));
 			return -EACCES;
 		}
 		if (on) {
+			/* There is one thunk. */
+			if (spec_names[row].bits & SPEC_THUNKS)
+				want &= ~SPEC_THUNKS;
 			want |= spec_names[row].bits;
 			off &= ~spec_names[row].bits;
 		} else {
@@ -495,6 +517,7 @@ static const struct option options[] __initconst = {
 	{ "smep", BOOL, AT(smep), NULL, 0, 0, "a boolean" },
 	{ "sync_console", BOOL, AT(sync_console), NULL, 0, 0, "a boolean" },
 	{ "xpti", LIST, 0, parse_xpti, 0, 0, "" },
+	{ "pv-l1tf", LIST, 0, parse_pv_l1tf, 0, 0, "" },
 	{ "spec-ctrl", LIST, 0, parse_spec_ctrl, 0, 0, "" },
 	{ "dom0", LIST, 0, parse_dom0, 0, 0, "pv" },
 };
@@ -514,7 +537,6 @@ static const struct promise {
 	{ "flask", "disabled permissive", false },
 	{ "xsm", "dummy", false },
 	{ "cet", "", false },
-	{ "pv-l1tf", "default", false },
 	{ "dit", "", false },
 	{ "sched-gran", "cpu", false },
 	{ "dom0_ioports_disable", "", false },
@@ -693,8 +715,8 @@ static void __init set_defaults(struct hv_options *o)
 	o->maxcpus = ~0U;
 	o->smap = true;
 	o->smep = true;
-	o->xpti_dom0 = XPTI_DEFAULT;
-	o->xpti_domu = XPTI_DEFAULT;
+	o->xpti_dom0 = o->xpti_domu = AS_NEEDED;
+	o->l1tf_dom0 = o->l1tf_domu = AS_NEEDED;
 }
 
 int __init cmdline_parse(const char *line, struct hv_options *o, cmdline_say_t say)
@@ -720,12 +742,13 @@ int __init cmdline_parse(const char *line, struct hv_options *o, cmdline_say_t s
 		}
 		line = *end ? end + 1 : end;
 	}
-	/* spec-ctrl=no turns all of it off, page-table isolation too, unless xpti= itself was given. */
+	/* spec-ctrl=no turns all of it off, xpti and pv-l1tf too, unless they are given themselves. */
 	if (o->spec_off == SPEC_ALL) {
-		if (o->xpti_dom0 == XPTI_DEFAULT)
-			o->xpti_dom0 = 0;
-		if (o->xpti_domu == XPTI_DEFAULT)
-			o->xpti_domu = 0;
+		s8 *as_needed[] = { &o->xpti_dom0, &o->xpti_domu, &o->l1tf_dom0, &o->l1tf_domu };
+
+		for (u32 i = 0; i < ARRAY_SIZE(as_needed); i++)
+			if (*as_needed[i] == AS_NEEDED)
+				*as_needed[i] = 0;
 	}
 	return o->fatal[0] ? -EINVAL : 0;
 }
