@@ -28,6 +28,7 @@
 #include "x86/panic.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
+#include "x86/protection.h"
 #include "x86/smp.h"
 #include "x86/vga.h"
 
@@ -157,6 +158,7 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
 	alternatives_apply();
+	thunks_apply();
 	report_memory();
 	policy_set_ram_end(e820_ram_end(&bootinfo.e820));
 	idt_init();

@@ -41,6 +41,7 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 #include "x86/paging.h"
+#include "x86/protection.h"
 #include "x86/smp.h"
 #include "x86/tlb.h"
 #include "x86/xsave.h"
@@ -387,6 +388,7 @@ static void load(struct run_queue *q, struct vcpu *next)
 		pv_save(old);
 		fpu_save(old);
 	}
+	protection_vcpu_switch();
 	__atomic_store_n(&next->loaded, true, __ATOMIC_RELAXED);
 	bit_set_atomic(next->domain->dirty_cpus, ci->cpu);
 	q->loaded = next;

@@ -34,6 +34,8 @@ struct cpu_info {
 	u64 hv_cr3;                /* XPTI: full page table to load on entry, 0 while XPTI is off */
 	u64 root_cr3;              /* XPTI: this CPU's guest page table */
 	u64 root_source;           /* XPTI: L4 that root_cr3 is a copy of; 0 forces a new copy */
+	u64 spec_ctrl_guest;       /* IA32_SPEC_CTRL while a guest runs */
+	u64 verw_selector;         /* any good one, for VERW to look at */
 	struct pcpu *pcpu;
 };
 /* The CPU aligns the stack it pushes on to 16 bytes: regs.es must be aligned so. */
@@ -70,8 +72,10 @@ static inline struct cpu_user_regs *guest_regs(void) { return &this_cpu_info()->
 /* What is in force on this machine, decided once at boot from host_cpu (x86/policy.h) and the options. */
 struct cpu_features {
 	bool smep, smap;
-	bool xpti;         /* some domain runs isolated: the _xpti entry stubs are in use */
+	bool xpti;         /* some domain runs isolated: the guarded entries are in use, */
+	bool guard_entry;  /* as they are where entries have other protections to pass */
 	bool xpti_dom0, xpti_domu;
+	bool l1tf_dom0, l1tf_domu; /* not-present entries that name memory are refused */
 };
 extern struct cpu_features cpu_features;
 extern struct pcpu pcpus[];
