@@ -69,7 +69,7 @@ struct hv_amount {
  */
 #define SPEC_IMPLEMENTED                                                                                     \
 	(SPEC_RSB | SPEC_MD_CLEAR | SPEC_IBPB_ENTRY | SPEC_IBRS | SPEC_STIBP | SPEC_IBPB | SPEC_SSBD |       \
-	 SPEC_PSFD | SPEC_EAGER_FPU | SPEC_SRB_LOCK | SPEC_GDS_MIT | SPEC_DIV_SCRUB | SPEC_THUNKS |          \
+	 SPEC_PSFD | SPEC_EAGER_FPU | SPEC_BRANCH_HARDEN | SPEC_SRB_LOCK | SPEC_GDS_MIT | SPEC_DIV_SCRUB | SPEC_THUNKS |          \
 	 SPEC_BHB_ENTRY | SPEC_BHI_DIS_S)
 
 #define AS_NEEDED (-1) /* as the CPU needs it: host_protection */

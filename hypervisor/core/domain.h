@@ -16,6 +16,7 @@
 #include "lib/bitmap.h"
 #include "lib/rangeset.h"
 #include "lib/spinlock.h"
+#include "lib/nospec.h"
 #include "lib/types.h"
 #include "pv/pv.h"
 #include "xen/sched.h"
@@ -147,7 +148,7 @@ void domain_shutdown(struct domain *d, u8 reason);
 
 static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
 {
-	return id < d->max_vcpus ? d->vcpus[id] : NULL;
+	return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
 #endif

@@ -439,7 +439,7 @@ HYPERCALL(hc_get_debugreg)
 {
 	if (a1 == 4 || a1 == 5)
 		a1 += 2;
-	return a1 < 8 ? (long)current->pv.dr[a1] : -EINVAL;
+	return a1 < 8 ? (long)current->pv.dr[index_nospec(a1, 8)] : -EINVAL;
 }
 
 HYPERCALL(hc_fpu_taskswitch)

@@ -34,6 +34,7 @@
 #define ALT_THUNK 10       /* indirect calls go by thunks; */
 #define ALT_THUNK_LFENCE 11
 #define ALT_THUNK_RETPOLINE 12
+#define ALT_CHECK_FENCE 13 /* a fence behind the check of a guest's pointer */
 #define ALT_NR 64
 
 #ifdef __ASSEMBLY__

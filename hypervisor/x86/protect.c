@@ -72,6 +72,8 @@ void __init protection_init(const struct hv_options *o, u64 arch_caps)
 		alternative_want(ALT_RSB_ENTRY);
 	if (p->bhb_entry)
 		alternative_want(ALT_BHB_ENTRY);
+	if (p->check_fence)
+		alternative_want(ALT_CHECK_FENCE);
 	if (p->verw_exit)
 		alternative_want(ALT_VERW_EXIT);
 	if (p->div_exit)

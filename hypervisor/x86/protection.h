@@ -29,6 +29,7 @@ struct protection_plan {
 	bool rsb_entry;        /* return predictions overwritten there */
 	bool bhb_entry;        /* branch history overwritten there */
 	bool ibpb_switch;      /* all predictions dropped when another vcpu comes to a CPU */
+	bool check_fence;      /* no memory is touched through a guest's pointer before its check is decided */
 	bool verw_exit;        /* CPU buffers cleared on the way to a guest */
 	bool div_exit;         /* the divider's last data, likewise */
 	bool zenbleed;         /* DE_CFG bit 9 */

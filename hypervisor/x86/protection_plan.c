@@ -110,6 +110,7 @@ struct protection_plan __init protection_plan(const struct host_cpu *c, const st
 	/* Where every entry drops them, nothing that one vcpu taught is left for the next. */
 	plan.ibpb_switch = wanted(&w, SPEC_IBPB, "ibpb", p->has_ibpb, weak && p->needs_ibpb && !plan.ibpb_entry);
 
+	plan.check_fence = wanted(&w, SPEC_BRANCH_HARDEN, "branch-harden", true, weak);
 	plan.verw_exit = wanted(&w, SPEC_MD_CLEAR, "md-clear", true, p->needs_verw && p->verw_clears);
 	plan.div_exit = wanted(&w, SPEC_DIV_SCRUB, "div-scrub", true, p->needs_div_scrub && !c->under_tcg);
 	/* A chicken bit that CPUID does not name: on bare machines only, others' hypervisors see to their own. */
@@ -163,6 +164,7 @@ void __init protection_describe(const struct protection_plan *plan, const struct
 		{ plan->rsb_entry, "return stack on entry" },
 		{ plan->bhb_entry, "branch history on entry" },
 		{ plan->ibpb_switch, "IBPB on a switch of vcpus" },
+		{ plan->check_fence, "fences behind checks of pointers" },
 		{ plan->verw_exit, "VERW on exit" },
 		{ plan->div_exit, "division on exit" },
 		{ plan->zenbleed, "DE_CFG against Zenbleed" },

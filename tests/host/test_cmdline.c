@@ -326,7 +326,7 @@ static void spec_ctrl_promises_only_what_is_there(void **state)
 	o = good("spec-ctrl=off,on");
 	assert_int_equal(o.spec_off, 0);
 	stops("spec-ctrl=l1d-flush");
-	stops("spec-ctrl=eager-fpu,branch-harden=yes");
+	stops("spec-ctrl=eager-fpu,unpriv-mmio=yes");
 	stops("spec-ctrl=msr-sc");
 	stops("spec-ctrl=ibrz");
 	stops("spec-ctrl=no-ibrs=1");

@@ -26,9 +26,9 @@ CASES = [
     ("retpolines_leave_no_indirect_branch", "qemu64,+rdrand", RETPOLINE,
      "page-table isolation off, L1TF checks off; retpolines", lambda n: n["indirect"] == 0),
     ("all_that_is_instructions_can_be_forced_on_any_cpu", "max",
-     "xpti=on pv-l1tf=on " + RETPOLINE + ",rsb,bhb-entry,md-clear,div-scrub",
+     "xpti=on pv-l1tf=on " + RETPOLINE + ",rsb,bhb-entry,md-clear,div-scrub,branch-harden",
      "page-table isolation on, L1TF checks on; retpolines, return stack on entry, branch history on entry, "
-     "VERW on exit, division on exit",
+     "fences behind checks of pointers, VERW on exit, division on exit",
      lambda n: n["verw"] == n["returns"] and n["divisions"] >= n["returns"] and n["indirect"] == 0),
     ("buffers_are_cleared_on_each_return_without_isolation", "qemu64,+rdrand", "spec-ctrl=md-clear",
      "page-table isolation off, L1TF checks off; VERW on exit", lambda n: n["verw"] == n["returns"]),
