@@ -343,6 +343,42 @@ static int __init parse_dom0(struct parse *p, struct text value)
 	return 0;
 }
 
+static int __init parse_nmi(struct parse *p, struct text value)
+{
+	if (text_is(value, "dom0"))
+		p->o->nmi = NMI_DOM0;
+	else if (text_is(value, "fatal"))
+		p->o->nmi = NMI_FATAL;
+	else if (text_is(value, "ignore"))
+		p->o->nmi = NMI_IGNORE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int __init parse_ucode(struct parse *p, struct text value)
+{
+	struct hv_ucode u = { .given = true };
+	bool more = true, less;
+	u64 n;
+
+	while (more) {
+		struct text t = text_cut(&value, ',', &more);
+
+		less = t.len && t.s[0] == '-';
+		if (text_is(t, "scan") || text_is(t, "scan=yes") || text_is(t, "scan=1"))
+			u.scan = true;
+		else if (text_is(t, "no") || text_is(t, "off") || text_is(t, "scan=no"))
+			u = (struct hv_ucode){ 0 };
+		else if (text_number(less ? text_from(t, 1) : t, less, 63, &n))
+			u.module = less ? -(s32)n : (s32)n;
+		else
+			return -EINVAL;
+	}
+	p->o->ucode = u;
+	return 0;
+}
+
 /* A protection that dom0 and the others may have or not: a boolean, default, dom0=bool, domu=bool. */
 static int __init parse_domains(struct parse *p, const char *name, struct text value, s8 *dom0, s8 *domu)
 {
@@ -512,6 +548,10 @@ static const struct option options[] __initconst = {
 	  "N[,min:N][,max:N], N like 512M, 2G or -128M, at least 16M; without suffix it is KiB" },
 	{ "dom0_max_vcpus", LIST, 0, parse_dom0_max_vcpus, 0, 0, "N, MIN-MAX, MIN- or -MAX, each 1 to 8192" },
 	{ "maxcpus", NUMBER, AT(maxcpus), NULL, 1, 4095, "1 to 4095" },
+	{ "nmi", LIST, 0, parse_nmi, 0, 0, "dom0, fatal or ignore" },
+	{ "ucode", LIST, 0, parse_ucode, 0, 0, "scan, or the number of a module, negative from the last" },
+	{ "watchdog", BOOL, AT(watchdog), NULL, 0, 0, "a boolean" },
+	{ "watchdog_timeout", NUMBER, AT(watchdog_timeout), NULL, 2, 3600, "2 to 3600 seconds" },
 	{ "noreboot", BOOL, AT(noreboot), NULL, 0, 0, "a boolean" },
 	{ "smap", BOOL, AT(smap), NULL, 0, 0, "a boolean" },
 	{ "smep", BOOL, AT(smep), NULL, 0, 0, "a boolean" },
@@ -564,16 +604,16 @@ static const char *const lacking[] __initconst = {
 	"irq-max-guests", "irq_ratelimit", "irq_vector_map", "ivmd", "ivrs_hpet[0]", "ivrs_ioapic[0]",
 	"lapic", "lapic_timer_c2_ok", "ler", "low_crashinfo", "low_mem_virq_limit", "max_cstate",
 	"max_gsi_irqs", "mce", "mce_fb", "mce_verbosity", "mem", "memop-max-order", "mmcfg", 
-	"mwait-idle", "nmi", "no-real-mode", "noapic", "noirqbalance", "nolapic",
+	"mwait-idle", "no-real-mode", "noapic", "noirqbalance", "nolapic",
 	"nosmp", "nox2apic", "nr_irqs", "numa", "pci", "pci-passthrough",
 	"pci-phantom", "pcid", "pku", "ple_gap", "ple_window", "psr", "pv", "pv-linear-pt", "pv-shim",
 	"rcu-idle-timer-period-ms", "reboot", "rmrr", "ro-hpet", "sched", "sched_credit2_max_cpus_runqueue",
 	"sched_credit2_migrate_resist", "sched_credit_tslice_ms", "sched_debug", "sched_ratelimit_us",
 	"sched_smt_power_savings", "scrub-domheap", "serial_tx_buffer", "shim_mem", "snb_igd_quirk",
-	"tboot", "tbuf_size", "tdp", "tevt_mask", "tickle_one_idle_cpu", "timer_slop", "tsc", "ucode",
+	"tboot", "tbuf_size", "tdp", "tevt_mask", "tickle_one_idle_cpu", "timer_slop", "tsc",
 	"unrestricted_guest", "vcpu_migration_delay", "vesa-map", "vesa-mtrr", "vesa-ram", "vga",
 	"viridian-spinlock-retry-count", "viridian-version", "vm-notify-window", "vpid", 
-	"vpmu", "watchdog", "watchdog_timeout", "x2apic", "x2apic_phys",
+	"vpmu", "x2apic", "x2apic_phys",
 	"xenheap_megabytes", "xsave",
 };
 _Static_assert(ARRAY_SIZE(lacking) <= 4 * 64, "struct parse has a bit for each");
@@ -713,6 +753,7 @@ static void __init set_defaults(struct hv_options *o)
 	o->dom0_vcpus_min = 1;
 	o->dom0_vcpus_max = ~0U;
 	o->maxcpus = ~0U;
+	o->watchdog_timeout = 5;
 	o->smap = true;
 	o->smep = true;
 	o->xpti_dom0 = o->xpti_domu = AS_NEEDED;

@@ -74,6 +74,14 @@ struct hv_amount {
 
 #define AS_NEEDED (-1) /* as the CPU needs it: host_protection */
 
+/* Where microcode is: in module `module` (negative: counted from the last, -1), or in any where `scan` is set. */
+struct hv_ucode {
+	bool given, scan;
+	s32 module;
+};
+
+enum nmi_policy { NMI_DOM0, NMI_FATAL, NMI_IGNORE };
+
 struct hv_options {
 	u32 console;             /* CONSOLE_*, 0 for none. Default COM1 and VGA */
 	struct hv_com com1;      /* 115200,8n1,0x3f8,4 */
@@ -84,6 +92,10 @@ struct hv_options {
 	u32 dom0_vcpus_max;      /* ~0: as many as CPUs */
 	u32 maxcpus;             /* ~0: all. Never 0 */
 	bool noreboot;
+	enum nmi_policy nmi;     /* NMIs that nobody here asked for */
+	bool watchdog;           /* a CPU that is stuck in the hypervisor is stopped by NMI */
+	u32 watchdog_timeout;    /* ... after so many seconds; 5 */
+	struct hv_ucode ucode;
 	bool smap;               /* true: where the CPU has it */
 	bool smep;               /* true: where the CPU has it */
 	bool sync_console;

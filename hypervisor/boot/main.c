@@ -25,6 +25,8 @@
 #include "x86/clock.h"
 #include "x86/cpu.h"
 #include "x86/irq.h"
+#include "x86/mce.h"
+#include "x86/nmi.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
@@ -127,7 +129,11 @@ static void __init build_and_start(void)
 	sched_cpu_init(0);
 	domains_init();
 	idle_vcpu_create(0);
+	nmi_init(&options);
+	mce_cpu_init();
+	watchdog_cpu_init();
 	smp_boot(&acpi, options.maxcpus);
+	watchdog_start();
 	make_machine_map();
 	wallclock_set(rtc_read(), 0, now_ns());
 	console_start_input();

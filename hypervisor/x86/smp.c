@@ -28,6 +28,8 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/clock.h"
+#include "x86/mce.h"
+#include "x86/nmi.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
 
@@ -108,6 +110,8 @@ static void __noreturn __init ap_main(void)
 	apic_init();
 	__atomic_store_n(&this_pcpu()->online, true, __ATOMIC_RELEASE);
 	tsc_answer();
+	mce_cpu_init();
+	watchdog_cpu_init();
 	sched_start();
 }
 
