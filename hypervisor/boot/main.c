@@ -26,6 +26,7 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 #include "x86/mce.h"
+#include "x86/microcode.h"
 #include "x86/nmi.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
@@ -163,6 +164,8 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
+	if (microcode_init(&bootinfo, &options))
+		cpu_identify(&options);
 	alternatives_apply();
 	thunks_apply();
 	report_memory();

@@ -41,6 +41,7 @@
 #include "x86/cpu.h"
 #include "x86/irq.h"
 #include "x86/mce.h"
+#include "x86/microcode.h"
 #include "x86/paging.h"
 #include "x86/protection.h"
 #include "x86/smp.h"
@@ -539,6 +540,8 @@ void do_exit_work(void)
 			smp_quiesced();
 		if (work & WORK_FLUSH)
 			tlb_serve_requests();
+		if (work & WORK_MICROCODE)
+			microcode_work();
 		if (work & WORK_MCE)
 			mce_work();
 		if (work & WORK_CONSOLE)

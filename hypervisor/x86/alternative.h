@@ -87,6 +87,8 @@
 
 /* Boot CPU, before alternatives_apply(): the new form is to be used. */
 void alternative_want(unsigned int feature);
+/* Takes all wishes back: the CPU is looked at anew. */
+void alternatives_forget(void);
 /* Boot CPU, once, before any other CPU runs and before the first guest does. */
 void alternatives_apply(void);
 

@@ -58,6 +58,7 @@ void __init cpu_identify(const struct hv_options *o)
 {
 	u64 caps = 0;
 
+	alternatives_forget();
 	policy_init(raw_cpuid);
 	if (host_has(X86_FEATURE_ARCH_CAPS))
 		caps = rdmsr(MSR_ARCH_CAPABILITIES);

@@ -24,6 +24,7 @@ struct vcpu;
 #define WORK_FLUSH 0x08    /* a TLB flush was asked for */
 #define WORK_NMI 0x10      /* the vcpu here has an NMI to take */
 #define WORK_QUIESCE 0x20  /* another CPU waits for readers: x86/smp.c */
+#define WORK_MICROCODE 0x80 /* load what was chosen: x86/microcode.c */
 #define WORK_MCE 0x40      /* dom0 is to hear of machine checks: x86/mce.c */
 
 struct cpu_info {

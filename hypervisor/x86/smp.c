@@ -29,6 +29,7 @@
 #include "x86/cpu.h"
 #include "x86/clock.h"
 #include "x86/mce.h"
+#include "x86/microcode.h"
 #include "x86/nmi.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
@@ -106,6 +107,7 @@ static void __init tsc_answer(void)
 static void __noreturn __init ap_main(void)
 {
 	cpu_load_tables();
+	microcode_cpu_init();
 	cpu_init();
 	apic_init();
 	__atomic_store_n(&this_pcpu()->online, true, __ATOMIC_RELEASE);
