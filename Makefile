@@ -19,6 +19,7 @@ WARN := -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -Wno-unused-par
 HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
 	-fPIE -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -mpreferred-stack-boundary=3 \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing \
+	-mindirect-branch=thunk-extern -mindirect-branch-register \
 	-fomit-frame-pointer -fcf-protection=none -fno-common -Wa,--noexecstack \
 	-Ihypervisor -Iinclude -I$(B) $(WARN) $(if $(DEBUG),-DXENOLITH_DEBUG,-DNDEBUG)
 
@@ -31,8 +32,9 @@ HV_OBJ := $(HV_C:%.c=$(B)/%.o) $(HV_S:%.S=$(B)/%.o)
 PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/inflate boot/unxz boot/unzstd boot/checksum \
 	core/access core/event_channel core/event_2l core/event_fifo core/grant_table core/page_alloc core/timer \
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
-	pv/bounce pv/descriptors pv/page_owner pv/page_type \
-	x86/acpi x86/e820 x86/decode x86/policy x86/protection
+	pv/bounce pv/descriptors pv/l1tf pv/page_owner pv/page_type \
+	x86/acpi x86/e820 x86/decode x86/policy x86/protection x86/protection_plan \
+	x86/mce_grade x86/microcode_file
 PURE_OBJ := $(PURE:%=$(B)/hypervisor/%.o)
 
 all: $(B)/xenolith
@@ -60,13 +62,14 @@ HV_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,max-page-size=4
 	-Wl,-T,$(B)/hypervisor.lds
 
 # Linked twice: the first image's symbols become the table in the second.
-$(B)/symtab0.S:
+$(B)/symtab0.S: Makefile
 	@mkdir -p $(@D)
-	$(Q)echo 'image_start_dummy' | awk 'BEGIN { print ".section .symtab_hv, \"a\", @progbits\n.balign 8\n.globl hv_symbols\nhv_symbols: .long 0" }' > $@
+	$(Q)echo 'image_start_dummy' | awk 'BEGIN { print ".section .symtab_hv, \"a\", @progbits\n.balign 8\n.globl hv_symbols, hv_thunk_sites\nhv_symbols: .long 0\nhv_thunk_sites: .long 0" }' > $@
 $(B)/xenolith.0: $(HV_OBJ) $(B)/hypervisor.lds $(B)/symtab0.S
-	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(B)/symtab0.S
-$(B)/symtab.S: $(B)/xenolith.0 scripts/symtab.py
+	$(Q)$(HV_LINK) -Wl,--emit-relocs -o $@ $(HV_OBJ) $(B)/symtab0.S
+$(B)/symtab.S: $(B)/xenolith.0 scripts/symtab.py scripts/thunk-sites
 	$(Q)nm -n $< | python3 scripts/symtab.py > $@
+	$(Q)readelf -rsW $< | scripts/thunk-sites >> $@
 $(B)/xenolith.syms: $(B)/xenolith.0 $(B)/symtab.S $(HV_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(B)/symtab.S

@@ -10,7 +10,7 @@
  *   2. Xen's options that we lack are named once each and ignored, unless
  *      ignoring them would break a promise of protection. Then the boot stops,
  *      because who asked for an IOMMU or for a mitigation counts on it.
- *   3. For the same reason a protection option of our own (xpti=, spec-ctrl=)
+ *   3. For the same reason a protection option of our own (xpti=, pv-l1tf=, spec-ctrl=)
  *      that can't be honoured to the letter stops the boot.
  *
  * As with Xen '-' and '_' are the same in names, `no-x` means `x=no`, a bare
@@ -343,9 +343,46 @@ static int __init parse_dom0(struct parse *p, struct text value)
 	return 0;
 }
 
-static int __init parse_xpti(struct parse *p, struct text value)
+static int __init parse_nmi(struct parse *p, struct text value)
 {
-	s8 dom0_on = p->o->xpti_dom0, domu_on = p->o->xpti_domu;
+	if (text_is(value, "dom0"))
+		p->o->nmi = NMI_DOM0;
+	else if (text_is(value, "fatal"))
+		p->o->nmi = NMI_FATAL;
+	else if (text_is(value, "ignore"))
+		p->o->nmi = NMI_IGNORE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int __init parse_ucode(struct parse *p, struct text value)
+{
+	struct hv_ucode u = { .given = true };
+	bool more = true, less;
+	u64 n;
+
+	while (more) {
+		struct text t = text_cut(&value, ',', &more);
+
+		less = t.len && t.s[0] == '-';
+		if (text_is(t, "scan") || text_is(t, "scan=yes") || text_is(t, "scan=1"))
+			u.scan = true;
+		else if (text_is(t, "no") || text_is(t, "off") || text_is(t, "scan=no"))
+			u = (struct hv_ucode){ 0 };
+		else if (text_number(less ? text_from(t, 1) : t, less, 63, &n))
+			u.module = less ? -(s32)n : (s32)n;
+		else
+			return -EINVAL;
+	}
+	p->o->ucode = u;
+	return 0;
+}
+
+/* A protection that dom0 and the others may have or not: a boolean, default, dom0=bool, domu=bool. */
+static int __init parse_domains(struct parse *p, const char *name, struct text value, s8 *dom0, s8 *domu)
+{
+	s8 dom0_on = *dom0, domu_on = *domu;
 	bool more = true;
 
 	while (more) {
@@ -353,7 +390,7 @@ static int __init parse_xpti(struct parse *p, struct text value)
 		int on = text_bool(t);
 
 		if (text_is(t, "default")) {
-			dom0_on = domu_on = XPTI_DEFAULT;
+			dom0_on = domu_on = AS_NEEDED;
 		} else if (on >= 0) {
 			dom0_on = domu_on = on;
 		} else if (text_starts(t, "dom0=") && (on = text_bool(text_from(t, 5))) >= 0) {
@@ -361,14 +398,24 @@ static int __init parse_xpti(struct parse *p, struct text value)
 		} else if (text_starts(t, "domu=") && (on = text_bool(text_from(t, 5))) >= 0) {
 			domu_on = on;
 		} else {
-			stop_boot(p, "xpti=%.*s is not understood (a boolean, default, dom0=bool, domu=bool); "
-				     "correct or remove it", TEXT(t));
+			stop_boot(p, "%s=%.*s is not understood (a boolean, default, dom0=bool, domu=bool); "
+				     "correct or remove it", name, TEXT(t));
 			return -EACCES;
 		}
 	}
-	p->o->xpti_dom0 = dom0_on;
-	p->o->xpti_domu = domu_on;
+	*dom0 = dom0_on;
+	*domu = domu_on;
 	return 0;
+}
+
+static int __init parse_xpti(struct parse *p, struct text value)
+{
+	return parse_domains(p, "xpti", value, &p->o->xpti_dom0, &p->o->xpti_domu);
+}
+
+static int __init parse_pv_l1tf(struct parse *p, struct text value)
+{
+	return parse_domains(p, "pv-l1tf", value, &p->o->l1tf_dom0, &p->o->l1tf_domu);
 }
 
 static const struct {
@@ -378,7 +425,10 @@ static const struct {
 	{ "msr-sc", SPEC_MSR_SC },
 	{ "rsb", SPEC_RSB },
 	{ "md-clear", SPEC_MD_CLEAR },
+	{ "verw", SPEC_MD_CLEAR },
 	{ "ibpb-entry", SPEC_IBPB_ENTRY },
+	{ "bhb-entry", SPEC_BHB_ENTRY },
+	{ "bhi-dis-s", SPEC_BHI_DIS_S },
 	{ "ibrs", SPEC_IBRS },
 	{ "stibp", SPEC_STIBP },
 	{ "ibpb", SPEC_IBPB },
@@ -394,6 +444,7 @@ static const struct {
 	{ "bti-thunk=jmp", SPEC_THUNK_JMP },
 	{ "bti-thunk=retpoline", SPEC_THUNK_RETPOLINE },
 	{ "bti-thunk=lfence", SPEC_THUNK_LFENCE },
+	/* What we do for ourselves. On is the default; off leaves what hardware and domains have by other options. */
 	{ "xen", SPEC_ALL & ~(SPEC_THUNK_JMP | SPEC_EAGER_FPU) },
 	/* Rights of guests to protect themselves: `off` takes nothing from what we do. */
 	{ "pv", 0 },
@@ -437,9 +488,9 @@ static int __init parse_spec_ctrl(struct parse *p, struct text value)
 		struct text t = text_cut(&value, ',', &more);
 		int on, row;
 
-		if (text_bool(t) == 0) {
+		if (text_bool(t) >= 0) {
 			want = 0;
-			off = SPEC_ALL;
+			off = text_bool(t) ? 0 : SPEC_ALL;
 			continue;
 		}
 		row = spec_find(t, &on);
@@ -447,12 +498,19 @@ static int __init parse_spec_ctrl(struct parse *p, struct text value)
 			stop_boot(p, "spec-ctrl=%.*s is not understood, see xenolith(8); correct or remove it", TEXT(t));
 			return -EACCES;
 		}
+		if (on && text_starts(t, "xen")) {
+			off &= ~spec_names[row].bits;
+			continue;
+		}
 		if (on && (!spec_names[row].bits || spec_names[row].bits & ~SPEC_IMPLEMENTED)) {
 			stop_boot(p, "spec-ctrl=%.*s: Xenolith does not have this protection; "
 				     "remove it to boot without", TEXT(t));
 			return -EACCES;
 		}
 		if (on) {
+			/* There is one thunk. */
+			if (spec_names[row].bits & SPEC_THUNKS)
+				want &= ~SPEC_THUNKS;
 			want |= spec_names[row].bits;
 			off &= ~spec_names[row].bits;
 		} else {
@@ -490,11 +548,16 @@ static const struct option options[] __initconst = {
 	  "N[,min:N][,max:N], N like 512M, 2G or -128M, at least 16M; without suffix it is KiB" },
 	{ "dom0_max_vcpus", LIST, 0, parse_dom0_max_vcpus, 0, 0, "N, MIN-MAX, MIN- or -MAX, each 1 to 8192" },
 	{ "maxcpus", NUMBER, AT(maxcpus), NULL, 1, 4095, "1 to 4095" },
+	{ "nmi", LIST, 0, parse_nmi, 0, 0, "dom0, fatal or ignore" },
+	{ "ucode", LIST, 0, parse_ucode, 0, 0, "scan, or the number of a module, negative from the last" },
+	{ "watchdog", BOOL, AT(watchdog), NULL, 0, 0, "a boolean" },
+	{ "watchdog_timeout", NUMBER, AT(watchdog_timeout), NULL, 2, 3600, "2 to 3600 seconds" },
 	{ "noreboot", BOOL, AT(noreboot), NULL, 0, 0, "a boolean" },
 	{ "smap", BOOL, AT(smap), NULL, 0, 0, "a boolean" },
 	{ "smep", BOOL, AT(smep), NULL, 0, 0, "a boolean" },
 	{ "sync_console", BOOL, AT(sync_console), NULL, 0, 0, "a boolean" },
 	{ "xpti", LIST, 0, parse_xpti, 0, 0, "" },
+	{ "pv-l1tf", LIST, 0, parse_pv_l1tf, 0, 0, "" },
 	{ "spec-ctrl", LIST, 0, parse_spec_ctrl, 0, 0, "" },
 	{ "dom0", LIST, 0, parse_dom0, 0, 0, "pv" },
 };
@@ -514,7 +577,6 @@ static const struct promise {
 	{ "flask", "disabled permissive", false },
 	{ "xsm", "dummy", false },
 	{ "cet", "", false },
-	{ "pv-l1tf", "default", false },
 	{ "dit", "", false },
 	{ "sched-gran", "cpu", false },
 	{ "dom0_ioports_disable", "", false },
@@ -542,16 +604,16 @@ static const char *const lacking[] __initconst = {
 	"irq-max-guests", "irq_ratelimit", "irq_vector_map", "ivmd", "ivrs_hpet[0]", "ivrs_ioapic[0]",
 	"lapic", "lapic_timer_c2_ok", "ler", "low_crashinfo", "low_mem_virq_limit", "max_cstate",
 	"max_gsi_irqs", "mce", "mce_fb", "mce_verbosity", "mem", "memop-max-order", "mmcfg", 
-	"mwait-idle", "nmi", "no-real-mode", "noapic", "noirqbalance", "nolapic",
+	"mwait-idle", "no-real-mode", "noapic", "noirqbalance", "nolapic",
 	"nosmp", "nox2apic", "nr_irqs", "numa", "pci", "pci-passthrough",
 	"pci-phantom", "pcid", "pku", "ple_gap", "ple_window", "psr", "pv", "pv-linear-pt", "pv-shim",
 	"rcu-idle-timer-period-ms", "reboot", "rmrr", "ro-hpet", "sched", "sched_credit2_max_cpus_runqueue",
 	"sched_credit2_migrate_resist", "sched_credit_tslice_ms", "sched_debug", "sched_ratelimit_us",
 	"sched_smt_power_savings", "scrub-domheap", "serial_tx_buffer", "shim_mem", "snb_igd_quirk",
-	"tboot", "tbuf_size", "tdp", "tevt_mask", "tickle_one_idle_cpu", "timer_slop", "tsc", "ucode",
+	"tboot", "tbuf_size", "tdp", "tevt_mask", "tickle_one_idle_cpu", "timer_slop", "tsc",
 	"unrestricted_guest", "vcpu_migration_delay", "vesa-map", "vesa-mtrr", "vesa-ram", "vga",
 	"viridian-spinlock-retry-count", "viridian-version", "vm-notify-window", "vpid", 
-	"vpmu", "watchdog", "watchdog_timeout", "x2apic", "x2apic_phys",
+	"vpmu", "x2apic", "x2apic_phys",
 	"xenheap_megabytes", "xsave",
 };
 _Static_assert(ARRAY_SIZE(lacking) <= 4 * 64, "struct parse has a bit for each");
@@ -691,10 +753,11 @@ static void __init set_defaults(struct hv_options *o)
 	o->dom0_vcpus_min = 1;
 	o->dom0_vcpus_max = ~0U;
 	o->maxcpus = ~0U;
+	o->watchdog_timeout = 5;
 	o->smap = true;
 	o->smep = true;
-	o->xpti_dom0 = XPTI_DEFAULT;
-	o->xpti_domu = XPTI_DEFAULT;
+	o->xpti_dom0 = o->xpti_domu = AS_NEEDED;
+	o->l1tf_dom0 = o->l1tf_domu = AS_NEEDED;
 }
 
 int __init cmdline_parse(const char *line, struct hv_options *o, cmdline_say_t say)
@@ -720,12 +783,13 @@ int __init cmdline_parse(const char *line, struct hv_options *o, cmdline_say_t s
 		}
 		line = *end ? end + 1 : end;
 	}
-	/* spec-ctrl=no turns all of it off, page-table isolation too, unless xpti= itself was given. */
+	/* spec-ctrl=no turns all of it off, xpti and pv-l1tf too, unless they are given themselves. */
 	if (o->spec_off == SPEC_ALL) {
-		if (o->xpti_dom0 == XPTI_DEFAULT)
-			o->xpti_dom0 = 0;
-		if (o->xpti_domu == XPTI_DEFAULT)
-			o->xpti_domu = 0;
+		s8 *as_needed[] = { &o->xpti_dom0, &o->xpti_domu, &o->l1tf_dom0, &o->l1tf_domu };
+
+		for (u32 i = 0; i < ARRAY_SIZE(as_needed); i++)
+			if (*as_needed[i] == AS_NEEDED)
+				*as_needed[i] = 0;
 	}
 	return o->fatal[0] ? -EINVAL : 0;
 }

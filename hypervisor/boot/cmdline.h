@@ -55,18 +55,32 @@ struct hv_amount {
 #define SPEC_UNPRIV_MMIO (1u << 13)
 #define SPEC_GDS_MIT (1u << 14)
 #define SPEC_DIV_SCRUB (1u << 15)
-#define SPEC_THUNK_JMP (1u << 16) /* plain indirect branches: what this build has */
+#define SPEC_THUNK_JMP (1u << 16) /* plain indirect branches */
 #define SPEC_THUNK_RETPOLINE (1u << 17)
 #define SPEC_THUNK_LFENCE (1u << 18)
-#define SPEC_ALL ((1u << 19) - 1)
+#define SPEC_THUNKS (SPEC_THUNK_JMP | SPEC_THUNK_RETPOLINE | SPEC_THUNK_LFENCE)
+#define SPEC_BHB_ENTRY (1u << 19) /* clear branch history on entry, in software */
+#define SPEC_BHI_DIS_S (1u << 20) /* the CPU's own switch for that */
+#define SPEC_ALL ((1u << 21) - 1)
 
 /*
- * What this build honours when spec-ctrl= asks for it. A bit may be added here
- * only together with the code that does it; asking for another stops the boot.
+ * What this build has code for. A bit may be added here only together with it; asking for another stops the
+ * boot, and so does asking for what the CPU can't do (protection_plan()).
  */
-#define SPEC_IMPLEMENTED (SPEC_EAGER_FPU | SPEC_THUNK_JMP)
+#define SPEC_IMPLEMENTED                                                                                     \
+	(SPEC_RSB | SPEC_MD_CLEAR | SPEC_IBPB_ENTRY | SPEC_IBRS | SPEC_STIBP | SPEC_IBPB | SPEC_SSBD |       \
+	 SPEC_PSFD | SPEC_EAGER_FPU | SPEC_BRANCH_HARDEN | SPEC_SRB_LOCK | SPEC_GDS_MIT | SPEC_DIV_SCRUB | SPEC_THUNKS |          \
+	 SPEC_BHB_ENTRY | SPEC_BHI_DIS_S)
 
-#define XPTI_DEFAULT (-1) /* as the CPU needs it: host_protection.needs_xpti */
+#define AS_NEEDED (-1) /* as the CPU needs it: host_protection */
+
+/* Where microcode is: in module `module` (negative: counted from the last, -1), or in any where `scan` is set. */
+struct hv_ucode {
+	bool given, scan;
+	s32 module;
+};
+
+enum nmi_policy { NMI_DOM0, NMI_FATAL, NMI_IGNORE };
 
 struct hv_options {
 	u32 console;             /* CONSOLE_*, 0 for none. Default COM1 and VGA */
@@ -78,11 +92,15 @@ struct hv_options {
 	u32 dom0_vcpus_max;      /* ~0: as many as CPUs */
 	u32 maxcpus;             /* ~0: all. Never 0 */
 	bool noreboot;
+	enum nmi_policy nmi;     /* NMIs that nobody here asked for */
+	bool watchdog;           /* a CPU that is stuck in the hypervisor is stopped by NMI */
+	u32 watchdog_timeout;    /* ... after so many seconds; 5 */
+	struct hv_ucode ucode;
 	bool smap;               /* true: where the CPU has it */
 	bool smep;               /* true: where the CPU has it */
 	bool sync_console;
-	s8 xpti_dom0;            /* XPTI_DEFAULT, 0 or 1 */
-	s8 xpti_domu;            /* likewise */
+	s8 xpti_dom0, xpti_domu; /* AS_NEEDED, 0 or 1 */
+	s8 l1tf_dom0, l1tf_domu; /* likewise: entries that L1TF could use are refused */
 	u32 spec_on;             /* SPEC_*: asked for by name */
 	u32 spec_off;            /* SPEC_*: refused by name (or all, by spec-ctrl=no) */
 	const char *dom0_extra;  /* text after " -- ", to append to dom0's command line; or NULL */

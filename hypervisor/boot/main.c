@@ -25,9 +25,13 @@
 #include "x86/clock.h"
 #include "x86/cpu.h"
 #include "x86/irq.h"
+#include "x86/mce.h"
+#include "x86/microcode.h"
+#include "x86/nmi.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
+#include "x86/protection.h"
 #include "x86/smp.h"
 #include "x86/vga.h"
 
@@ -126,7 +130,11 @@ static void __init build_and_start(void)
 	sched_cpu_init(0);
 	domains_init();
 	idle_vcpu_create(0);
+	nmi_init(&options);
+	mce_cpu_init();
+	watchdog_cpu_init();
 	smp_boot(&acpi, options.maxcpus);
+	watchdog_start();
 	make_machine_map();
 	wallclock_set(rtc_read(), 0, now_ns());
 	console_start_input();
@@ -156,7 +164,10 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
+	if (microcode_init(&bootinfo, &options))
+		cpu_identify(&options);
 	alternatives_apply();
+	thunks_apply();
 	report_memory();
 	policy_set_ram_end(e820_ram_end(&bootinfo.e820));
 	idt_init();

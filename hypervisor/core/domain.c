@@ -33,7 +33,7 @@ struct domain *get_domain(domid_t id)
 	if (id >= MAX_DOMID)
 		return NULL;
 	spin_lock(&table_lock);
-	d = domains[id];
+	d = domains[index_nospec(id, MAX_DOMID)];
 	if (d)
 		__atomic_fetch_add(&d->refcount, 1, __ATOMIC_SEQ_CST);
 	spin_unlock(&table_lock);

@@ -16,6 +16,7 @@
 #include "lib/bitmap.h"
 #include "lib/rangeset.h"
 #include "lib/spinlock.h"
+#include "lib/nospec.h"
 #include "lib/types.h"
 #include "pv/pv.h"
 #include "xen/sched.h"
@@ -83,6 +84,13 @@ struct pirq {
 	bool mapped;  /* [P] */
 };
 
+#define DOMAIN_WATCHDOGS 2
+
+struct domain_watchdog {
+	struct timer timer;
+	bool taken;   /* [D] */
+};
+
 struct domain {
 	domid_t domain_id;           /* [I] */
 	bool is_privileged;          /* [I] dom0 */
@@ -120,6 +128,7 @@ struct domain {
 	u32 weight;                      /* [A] share of CPU time against other domains; 256 is the usual */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
+	struct domain_watchdog watchdogs[DOMAIN_WATCHDOGS];
 	u64 vm_assist;                   /* [A] VMASST_TYPE_* bits */
 	char crash_reason[160];          /* [D] first reason given to domain_crash() */
 };
@@ -147,7 +156,7 @@ void domain_shutdown(struct domain *d, u8 reason);
 
 static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
 {
-	return id < d->max_vcpus ? d->vcpus[id] : NULL;
+	return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
 #endif

@@ -46,6 +46,7 @@
 #include "core/access.h"
 #include "core/domain.h"
 #include "core/seam.h"
+#include "lib/nospec.h"
 #include "x86/guest_copy.h"
 
 struct evtchn_group {
@@ -103,7 +104,7 @@ static inline struct evtchn *port_entry(const struct domain *d, u32 port)
 {
 	if (unlikely(port >= __atomic_load_n(&d->events.nr_ports, __ATOMIC_ACQUIRE)))
 		return NULL;
-	return port_entry_known(d, port);
+	return port_entry_known(d, index_nospec(port, __atomic_load_n(&d->events.nr_ports, __ATOMIC_RELAXED)));
 }
 
 struct evtchn *evtchn_of(const struct domain *d, u32 port)
@@ -419,6 +420,7 @@ static int bind_virq(struct vcpu *caller, struct evtchn_bind_virq *arg)
 	if (!v)
 		return -ENOENT;
 
+	arg->virq = index_nospec(arg->virq, NR_VIRQS);
 	spin_lock(&d->events.lock);
 	slot = virq_is_per_vcpu(arg->virq) ? &v->virq_port[arg->virq] : &d->virq_port[arg->virq];
 	rc = *slot ? -EEXIST : port_bind(d, link_make(EVTCHNSTAT_virq, arg->virq), arg->vcpu);
@@ -764,6 +766,7 @@ static __attribute__((noinline)) long any_event_op(struct vcpu *v, u32 cmd, u64 
 
 	if (cmd >= ARRAY_SIZE(op_arg))
 		return -ENOSYS;
+	cmd = index_nospec(cmd, ARRAY_SIZE(op_arg));
 	if (copy_from_guest(&arg, arg_gva, op_arg[cmd].bytes))
 		return -EFAULT;
 	rc = do_op(v, cmd, &arg);

@@ -102,6 +102,7 @@ static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, stru
 
 	if (f >= gt->nr_frames)
 		return NULL;
+	f = index_nospec(f, gt->nr_frames);
 	*act = &gt->frame[f].active[ref % ENTRIES_PER_FRAME];
 	return &gt->frame[f].shared[ref % ENTRIES_PER_FRAME];
 }
@@ -293,7 +294,9 @@ static struct maptrack *maptrack_of(const struct grant_table *gt, u32 handle)
 {
 	u32 page = handle / HANDLES_PER_PAGE;
 
-	return page < gt->nr_maptrack ? &gt->maptrack[page][handle % HANDLES_PER_PAGE] : NULL;
+	if (page >= gt->nr_maptrack)
+		return NULL;
+	return &gt->maptrack[index_nospec(page, gt->nr_maptrack)][handle % HANDLES_PER_PAGE];
 }
 
 /* One page of handles more. False at the limit or without memory. [G] */

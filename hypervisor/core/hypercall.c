@@ -12,6 +12,7 @@
  * Who may call what is decided in the handlers, by core/access.c.
  */
 #include "core/hypercall.h"
+#include "lib/nospec.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/guest_copy.h"

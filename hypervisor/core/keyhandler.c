@@ -7,6 +7,7 @@
 #include "core/domain.h"
 #include "core/page_alloc.h"
 #include "core/seam.h"
+#include "x86/asm.h"
 #include "x86/cpu.h"
 
 static void key_help(void);
@@ -51,6 +52,13 @@ static void key_domains(void)
 	}
 }
 
+static void key_hang(void)
+{
+	hv_log(LOG_ERR, "debug key 'L': this CPU now runs in a circle; option watchdog ends that\n");
+	for (;;)
+		cpu_relax();
+}
+
 static void key_memory(void)
 {
 	hv_log(LOG_ERR, "memory: %llu pages in all, %llu free\n", (unsigned long long)total_page_count(),
@@ -70,6 +78,7 @@ static const struct {
 } keys[] = {
 	{ 'h', key_help, "show this list" },
 	{ 'C', key_crash, "provoke a hypervisor bug" },
+	{ 'L', key_hang, "hang this CPU, to try the watchdog" },
 	{ 'm', key_memory, "memory" },
 	{ 'q', key_domains, "domains and their vcpus" },
 	{ 'R', key_reboot, "restart the machine" },

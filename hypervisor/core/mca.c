@@ -2,12 +2,14 @@
 /*
  * Machine checks for dom0's log daemon: hypercall arch_0.
  *
- * A machine check stops the hypervisor (pv/traps.c), so there never is a record
- * to fetch; what dom0 can learn is which CPUs there are.
+ * x86/mce.c keeps records of what CPUs said. VIRQ_MCA tells dom0 that there are
+ * some; the driver in its kernel fetches them one by one, urgent ones first, and
+ * acknowledges each, which frees it. It needs the list of CPUs to understand them.
  */
 #include "core/access.h"
 #include "core/hypercall.h"
 #include "lib/string.h"
+#include "x86/mce.h"
 #include "x86/policy.h"
 #include "xen/mca.h"
 
@@ -50,6 +52,22 @@ static long cpu_info(struct xen_mc_physcpuinfo *p)
 	return 0;
 }
 
+static long fetch(struct xen_mc_fetch *f)
+{
+	const struct mc_info *info;
+
+	if (f->flags & ~(XEN_MC_NONURGENT | XEN_MC_URGENT | XEN_MC_ACK) ||
+	    !(f->flags & (XEN_MC_NONURGENT | XEN_MC_URGENT)))
+		return -EINVAL;
+	if (f->flags & XEN_MC_ACK) {
+		f->flags = mce_ack(f->fetch_id) ? XEN_MC_OK : XEN_MC_NODATA;
+		return 0;
+	}
+	f->fetch_id = mce_fetch(f->flags & XEN_MC_URGENT, &info);
+	f->flags = f->fetch_id ? XEN_MC_OK : XEN_MC_NODATA;
+	return f->fetch_id && copy_to_guest(f->data, info, sizeof(*info)) ? -EFAULT : 0;
+}
+
 HYPERCALL(hc_mca)
 {
 	struct mc_op op;
@@ -63,9 +81,7 @@ HYPERCALL(hc_mca)
 		return -EACCES;
 	switch (op.cmd) {
 	case XEN_MC_fetch:
-		if (!(op.u.fetch.flags & (XEN_MC_NONURGENT | XEN_MC_URGENT)))
-			return -EINVAL;
-		op.u.fetch.flags = op.u.fetch.flags & XEN_MC_ACK ? XEN_MC_OK : XEN_MC_NODATA;
+		rc = fetch(&op.u.fetch);
 		break;
 	case XEN_MC_physcpuinfo:
 		rc = cpu_info(&op.u.cpus);

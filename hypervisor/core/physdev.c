@@ -37,7 +37,7 @@ int pirqs_init(struct domain *d)
 
 static struct pirq *pirq_of(struct domain *d, u32 n)
 {
-	return n < d->pirqs.nr ? &d->pirqs.pirq[n] : NULL;
+	return n < d->pirqs.nr ? &d->pirqs.pirq[index_nospec(n, d->pirqs.nr)] : NULL;
 }
 
 int pirq_bind(struct vcpu *v, u32 n, u32 port, bool share)

@@ -9,6 +9,7 @@
 #include "core/time.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/microcode.h"
 #include "xen/platform.h"
 
 static struct acpi_gas pm1a_control, pm1b_control;
@@ -59,6 +60,23 @@ static long cpu_info(struct xenpf_pcpuinfo *p)
 	return 0;
 }
 
+#define MICROCODE_MOST MiB(16)
+
+static long update_microcode(const struct xenpf_microcode_update *u)
+{
+	void *file;
+	long rc;
+
+	if (!u->length || u->length > MICROCODE_MOST)
+		return -EINVAL;
+	file = hv_alloc(u->length);
+	if (!file)
+		return -ENOMEM;
+	rc = copy_from_guest(file, u->data, u->length) ?: microcode_update(file, u->length);
+	hv_free(file);
+	return rc;
+}
+
 HYPERCALL(hc_platform_op)
 {
 	struct xen_platform_op op;
@@ -81,6 +99,8 @@ HYPERCALL(hc_platform_op)
 		return 0;
 	case XENPF_enter_acpi_sleep:
 		return enter_sleep(&op.u.enter_acpi_sleep);
+	case XENPF_microcode_update:
+		return update_microcode(&op.u.microcode);
 	case XENPF_get_cpuinfo:
 		rc = cpu_info(&op.u.pcpu_info);
 		break;

@@ -40,7 +40,10 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/irq.h"
+#include "x86/mce.h"
+#include "x86/microcode.h"
 #include "x86/paging.h"
+#include "x86/protection.h"
 #include "x86/smp.h"
 #include "x86/tlb.h"
 #include "x86/xsave.h"
@@ -387,6 +390,7 @@ static void load(struct run_queue *q, struct vcpu *next)
 		pv_save(old);
 		fpu_save(old);
 	}
+	protection_vcpu_switch();
 	__atomic_store_n(&next->loaded, true, __ATOMIC_RELAXED);
 	bit_set_atomic(next->domain->dirty_cpus, ci->cpu);
 	q->loaded = next;
@@ -514,6 +518,18 @@ static void schedule(void)
 	reset_stack_and_jump(idle_loop);
 }
 
+/* dom0's first vcpu may have an NMI to take: it runs here, or does not run and must. */
+static void nmi_work(void)
+{
+	struct cpu_info *ci = this_cpu_info();
+	struct vcpu *v = dom0 ? dom0->vcpus[0] : NULL;
+
+	if (v && READ_ONCE(v->pv.nmi_pending) && READ_ONCE(v->blocked))
+		vcpu_kick(v);
+	if (!ci->vcpu->is_idle)
+		pv_deliver_nmi(ci->vcpu, &ci->regs);
+}
+
 void do_exit_work(void)
 {
 	struct cpu_info *ci = this_cpu_info();
@@ -524,14 +540,18 @@ void do_exit_work(void)
 			smp_quiesced();
 		if (work & WORK_FLUSH)
 			tlb_serve_requests();
+		if (work & WORK_MICROCODE)
+			microcode_work();
+		if (work & WORK_MCE)
+			mce_work();
 		if (work & WORK_CONSOLE)
 			console_work();
 		if (work & WORK_TIMER)
 			timer_run_expired(&ci->pcpu->timers, now_ns());
 		if (work & WORK_SCHEDULE)
 			schedule();
-		if ((work & WORK_NMI) && !ci->vcpu->is_idle)
-			pv_deliver_nmi(ci->vcpu, &ci->regs);
+		if (work & WORK_NMI)
+			nmi_work();
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}

@@ -30,4 +30,14 @@ void runstate_publish(struct vcpu *v);
 /* v's runstate with the time of its present state added up to now. */
 void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 
+/* --- watchdog.c --- */
+
+/*
+ * SCHEDOP_watchdog. `id` 0: takes a watchdog, which fires in `seconds`; its id, or -ENOSPC. Else sets it anew, or
+ * gives it back where `seconds` is 0: 0, or -EINVAL where it is not taken.
+ */
+long watchdog_op(struct domain *d, u32 id, u32 seconds);
+/* None fires any more. No locks held. */
+void watchdogs_end(struct domain *d);
+
 #endif

@@ -135,6 +135,7 @@ void domain_shutdown(struct domain *d, u8 reason)
 HYPERCALL(hc_sched_op)
 {
 	struct vcpu *v = current;
+	struct sched_watchdog dog;
 	u32 reason;
 
 	switch (a1) {
@@ -152,6 +153,10 @@ HYPERCALL(hc_sched_op)
 		return 0;
 	case SCHEDOP_poll:
 		return poll(v, a2);
+	case SCHEDOP_watchdog:
+		if (copy_from_guest(&dog, a2, sizeof(dog)))
+			return -EFAULT;
+		return watchdog_op(v->domain, dog.id, dog.timeout);
 	default:
 		return -ENOSYS;
 	}

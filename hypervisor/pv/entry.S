@@ -12,11 +12,20 @@
  * work, delivers an event if one is due, and leaves by SYSRET where the guest
  * came by SYSCALL and need not have rcx and r11 back, else by IRET.
  *
- * There are two sets of entry stubs. With page-table isolation (XPTI) a guest
- * runs on a root table that maps of the hypervisor only this section, the
- * CPU's area and the descriptor tables; the _xpti stubs load the full table
- * before they leave this section. The IDT and the stub pages decide at boot
- * which set is used, so the other costs nothing.
+ * There are two sets of entries, the plain and the guarded. The IDT and the stub
+ * pages decide at boot which set is used, so the other costs nothing. Guarded
+ * entries do two things before they leave this section:
+ *
+ *   - With page-table isolation (XPTI) a guest runs on a root table that maps of
+ *     the hypervisor only this section, the CPU's area and the descriptor
+ *     tables; they load the full table.
+ *   - GUARD_ENTRY drops what the guest taught the branch predictors, as far as
+ *     the CPU needs it (x86/protection_plan.c). No return and no indirect branch
+ *     is executed before. It is passed by all entries, those from ring 0 too:
+ *     a test for where they come from could itself be mispredicted.
+ *
+ * The way back passes exit_guarded where data that the CPU keeps in buffers
+ * must not reach the guest.
  *
  * The frame, from its lowest address: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8
  * rax rcx rdx rsi rdi, error code (32 bits) and vector (32), rip cs rflags rsp ss.
@@ -97,13 +106,104 @@
 2:
 .endm
 
+/* A protection that is code of its own. Of these, rax, rcx, rdx are free in all that are for entries. */
+.macro ALT_ONLY feature, code
+	ALT_OLD
+	ALT_NEW
+	\code
+	ALT_END \feature
+.endm
+
+.macro WRITE_SPEC_CTRL_HV
+	mov	$0x48, %ecx
+	xor	%edx, %edx
+	wrmsr
+.endm
+
+.macro BARRIER_PREDICTIONS
+	mov	$1, %eax
+	mov	$0x49, %ecx			/* IA32_PRED_CMD */
+	xor	%edx, %edx
+	wrmsr
+.endm
+
+/* 32 calls: the return stack of no CPU is deeper. */
+.macro OVERWRITE_RETURN_STACK
+	mov	$8, %ecx
+1:	.rept	4
+	call	3f
+2:	lfence
+	jmp	2b
+3:
+	.endr
+	dec	%ecx
+	jnz	1b
+	add	$256, %rsp
+	lfence
+.endm
+
+/* More taken branches than any CPU's history has room for: 194 (Intel, Branch history injection). */
+.macro OVERWRITE_BRANCH_HISTORY
+	mov	$12, %ecx
+	jmp	4f
+1:	mov	$7, %eax
+2:	jmp	3f
+	int3
+3:	dec	%eax
+	jnz	2b
+	ret
+4:	call	1b
+	dec	%ecx
+	jnz	4b
+	lfence
+.endm
+
+/* Clobbers rax, rcx, rdx, flags. Any %rsp in the CPU's area. */
+.macro GUARD_ENTRY
+	mov	spec_ctrl_hv(%rip), %eax
+	ALT_ONLY ALT_SPEC_CTRL, WRITE_SPEC_CTRL_HV
+	ALT_ONLY ALT_IBPB_ENTRY, BARRIER_PREDICTIONS
+	ALT_ONLY ALT_RSB_ENTRY, OVERWRITE_RETURN_STACK
+	ALT_ONLY ALT_BHB_ENTRY, OVERWRITE_BRANCH_HISTORY
+.endm
+
+/* %rsp = cpu_info */
+.macro WRITE_SPEC_CTRL_GUEST
+	mov	$0x48, %ecx
+	mov	CI_spec_ctrl_guest(%rsp), %eax
+	xor	%edx, %edx
+	wrmsr
+.endm
+
+/* %rsp = &cpu_info.regs.rip */
+.macro CLEAR_BUFFERS
+	verw	(CI_verw_selector - REGS_rip)(%rsp)
+.endm
+
+/* The divider of AMD's Zen 1 shows its last result to who divides by zero: AMD-SB-7007. */
+.macro SCRUB_DIVIDER
+	mov	$1, %ecx
+	mov	%ecx, %eax
+	xor	%edx, %edx
+	div	%ecx
+.endm
+
+/* The handler at index %rax of the table at %r11. */
+.macro CALL_TABLE
+	ALT_OLD
+	cs call	*(%r11, %rax, 8)		/* as long as the other form */
+	ALT_NEW
+	call	call_table_by_thunk
+	ALT_END ALT_THUNK
+.endm
+
 	.section .text.entry, "ax", @progbits
 	.globl	entry_text_start
 entry_text_start:
 
 /* --- SYSCALL: from the guest kernel a hypercall, from its user a system call --- */
 
-	.globl	lstar_entry, lstar_entry_xpti
+	.globl	lstar_entry, lstar_entry_guarded
 	.balign	64
 lstar_entry:
 	SYSCALL_FRAME
@@ -117,7 +217,7 @@ syscall_saved:
 	and	%ecx, %eax
 	mov	%r10, %rcx
 	lea	hypercall_table(%rip), %r11
-	call	*(%r11, %rax, 8)
+	CALL_TABLE
 	cmp	$-85, %rax			/* -ERESTART, if it is no guest's number that looks the same */
 	je	2f
 3:	mov	%rax, REGS_rax(%rsp)
@@ -136,14 +236,17 @@ user_syscall:
 	call	pv_user_syscall
 	jmp	guest_exit_current
 
-lstar_entry_xpti:
+lstar_entry_guarded:
 	SYSCALL_FRAME
 	LOAD_HV_TABLE
+	GUARD_ENTRY
+	mov	REGS_rax(%rsp), %rax
+	mov	REGS_rdx(%rsp), %rdx
 	jmp	syscall_saved
 
 /* --- SYSCALL in compatibility mode (AMD): always from user, never a hypercall --- */
 
-	.globl	cstar_entry, cstar_entry_xpti
+	.globl	cstar_entry, cstar_entry_guarded
 cstar_entry:
 	SYSCALL_FRAME
 	movq	$GUEST_CS32, REGS_cs(%rsp)
@@ -152,10 +255,11 @@ cstar_entry:
 	call	pv_user_syscall32
 	jmp	guest_exit
 
-cstar_entry_xpti:
+cstar_entry_guarded:
 	SYSCALL_FRAME
 	movq	$GUEST_CS32, REGS_cs(%rsp)
 	LOAD_HV_TABLE
+	GUARD_ENTRY
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_user_syscall32
@@ -163,7 +267,7 @@ cstar_entry_xpti:
 
 /* --- SYSENTER: no return address is known; %rsp is &regs.es by the MSR --- */
 
-	.globl	sysenter_entry, sysenter_entry_xpti
+	.globl	sysenter_entry, sysenter_entry_guarded
 sysenter_entry:
 	push	$GUEST_SS
 	push	$0
@@ -178,7 +282,7 @@ sysenter_entry:
 	call	pv_sysenter
 	jmp	guest_exit
 
-sysenter_entry_xpti:
+sysenter_entry_guarded:
 	push	$GUEST_SS
 	push	$0
 	pushf
@@ -188,6 +292,7 @@ sysenter_entry_xpti:
 	SAVE_REGS
 	cld
 	LOAD_HV_TABLE
+	GUARD_ENTRY
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_sysenter
@@ -203,15 +308,16 @@ exception_saved:
 	mov	%rsp, %rdi
 	mov	REGS_vector(%rsp), %eax
 	lea	exception_table(%rip), %r11
-	call	*(%r11, %rax, 8)
+	CALL_TABLE
 	testb	$3, REGS_cs(%rsp)
 	jnz	guest_exit
 	jmp	hypervisor_return
 
-exception_common_xpti:
+exception_common_guarded:
 	SAVE_REGS
 	cld
 	LOAD_FULL_TABLE
+	GUARD_ENTRY
 	jmp	exception_saved
 
 /* Back to hypervisor code that was interrupted; %r12 = cr3 to restore, or 0. */
@@ -278,21 +384,21 @@ hypervisor_return:
 .endm
 
 	STUBS	exception_stubs, exception_common
-	STUBS	exception_stubs_xpti, exception_common_xpti
+	STUBS	exception_stubs_guarded, exception_common_guarded
 
-	.globl	debug_entry, debug_entry_xpti, nmi_entry, nmi_entry_xpti, mce_entry, mce_entry_xpti
+	.globl	debug_entry, debug_entry_guarded, nmi_entry, nmi_entry_guarded, mce_entry, mce_entry_guarded
 debug_entry:
 	IST_BODY 1, exception_common
-debug_entry_xpti:
-	IST_BODY 1, exception_common_xpti
+debug_entry_guarded:
+	IST_BODY 1, exception_common_guarded
 nmi_entry:
 	IST_BODY 2, exception_common
-nmi_entry_xpti:
-	IST_BODY 2, exception_common_xpti
+nmi_entry_guarded:
+	IST_BODY 2, exception_common_guarded
 mce_entry:
 	IST_BODY 18, exception_common
-mce_entry_xpti:
-	IST_BODY 18, exception_common_xpti
+mce_entry_guarded:
+	IST_BODY 18, exception_common_guarded
 
 /* --- The way back ------------------------------------------------------------------ */
 
@@ -311,9 +417,8 @@ exit_now:
 	ALT_OLD
 	testl	$ENTRY_SYSCALL, REGS_vector(%rsp)
 	ALT_NEW
-	jmp	exit_isolated
-	ALT_END	ALT_XPTI
-exit_by_kind:
+	jmp	exit_guarded
+	ALT_END	ALT_GUARD_EXIT
 	jz	exit_iret
 exit_sysret:
 	ALT_OLD
@@ -360,15 +465,36 @@ exit_work:
 	call	do_exit_work			/* may put another vcpu here */
 	jmp	guest_exit
 
-/* Some domain is isolated. This one, if hv_cr3 is not 0. */
-exit_isolated:
+/*
+ * Some domain is isolated (this one, if hv_cr3 is not 0), or the CPU keeps data that must be cleared. With the
+ * registers restored all that is loaded is the guest's own, so the buffers are cleared last.
+ */
+exit_guarded:
 	cmpq	$0, CI_hv_cr3(%rsp)
 	je	1f
 	call	xpti_sync_root
 	mov	CI_root_cr3(%rsp), %rax
 	mov	%rax, %cr3
-1:	testl	$ENTRY_SYSCALL, REGS_vector(%rsp)
-	jmp	exit_by_kind
+1:	ALT_ONLY ALT_DIV_EXIT, SCRUB_DIVIDER
+	ALT_ONLY ALT_SPEC_CTRL, WRITE_SPEC_CTRL_GUEST
+	testl	$ENTRY_SYSCALL, REGS_vector(%rsp)
+	jz	2f
+	mov	REGS_rip(%rsp), %rax
+	sar	$47, %rax
+	inc	%rax
+	cmp	$1, %rax
+	ja	2f				/* as at exit_check_rip */
+	RESTORE_REGS
+	add	$8, %rsp
+	ALT_ONLY ALT_VERW_EXIT, CLEAR_BUFFERS
+	mov	(REGS_rflags - REGS_rip)(%rsp), %r11
+	mov	(%rsp), %rcx
+	mov	(REGS_rsp - REGS_rip)(%rsp), %rsp
+	sysretq
+2:	RESTORE_REGS
+	add	$8, %rsp
+	ALT_ONLY ALT_VERW_EXIT, CLEAR_BUFFERS
+	jmp	guest_iretq
 
 /* Not on AMD's CPUs: a SYSRET to a non-canonical address faults in ring 0, on the guest's stack. */
 exit_check_rip:
@@ -399,7 +525,7 @@ reset_stack_and_jump:
 	lea	(1 - CI_SIZE)(%rsp), %rsp
 	xor	%ebp, %ebp
 	push	$0
-	jmp	*%rdi
+	jmp	__x86_indirect_thunk_rdi
 
 /* From C on the boot stack: onto the stack of CPU %edi, to *%rsi, which never returns. */
 	.globl	switch_to_cpu_stack
@@ -411,5 +537,10 @@ switch_to_cpu_stack:
 	lea	-CI_SIZE(%rax, %rdi), %rsp
 	xor	%ebp, %ebp
 	push	$0
-	jmp	*%rsi
+	jmp	__x86_indirect_thunk_rsi
+
+/* %r11 = table, %rax = index. */
+call_table_by_thunk:
+	mov	(%r11, %rax, 8), %rax
+	jmp	__x86_indirect_thunk_rax
 	.section .note.GNU-stack, "", @progbits

@@ -48,6 +48,7 @@
 #include "core/domain.h"
 #include "core/seam.h"
 #include "pv/descriptors.h"
+#include "pv/l1tf.h"
 #include "x86/layout.h"
 
 #define TYPE_OF(x) ((x) & PGT_type_mask)
@@ -359,7 +360,7 @@ static inline __attribute__((always_inline)) int l1_get(u64 *pte, struct domain 
 	struct page_info *pg = mfn_to_page(mfn);
 
 	if (!(*pte & PTE_P))
-		return 0;
+		return unlikely(l1tf_leaks(pt_owner, *pte, 1)) ? l1tf_refuse(pt_owner, *pte) : 0;
 	/* Only who has devices has a use for other caching. */
 	if (unlikely(*pte & ~(L1_FLAGS | PTE_MFN_MASK)) &&
 	    (!pt_owner->is_privileged || (*pte & ~(L1_FLAGS | PTE_MFN_MASK | CACHE_FLAGS))))
@@ -497,10 +498,10 @@ static unsigned last_present(const u64 *table, unsigned i)
 static int promote_l1(mfn_t mfn, struct domain *d)
 {
 	u64 *l1 = map_frame(mfn);
+	int rc = l1tf_check_table(d, l1, 1);
 	unsigned i;
-	int rc = 0;
 
-	for (i = 0; i < 512; i++) {
+	for (i = rc ? 512 : 0; i < 512; i++) {
 		u64 pte = l1[i];
 
 		if (!(pte & PTE_P)) {
@@ -513,7 +514,7 @@ static int promote_l1(mfn_t mfn, struct domain *d)
 		if (unlikely(pte != l1[i]))
 			l1[i] = pte;
 	}
-	if (rc)
+	if (rc && i < 512)
 		while (i-- > 0)
 			l1_entry_put(l1[i]);
 	unmap_frame(l1);
@@ -605,10 +606,11 @@ static int promote_step(struct pt_job *job, struct domain *d, unsigned level)
 {
 	unsigned top = job->depth - 1, i = job->frame[top].next;
 	u64 *table = map_frame(MFN(job->frame[top].mfn)), e = 0;
-	int rc = 0;
+	/* Nobody can write to it from now on, so its empty entries are looked at once. */
+	int rc = i ? 0 : l1tf_check_table(d, table, level);
 
-	i = next_present(table, i);
-	if (i < 512 && guest_slot(level, i)) {
+	i = rc ? i : next_present(table, i);
+	if (!rc && i < 512 && guest_slot(level, i)) {
 		e = table[i];
 		rc = table_entry_ok(e) ? table_get(job, entry_mfn(e), d, level - 1) : -EINVAL;
 		if (rc >= 0)
@@ -843,6 +845,8 @@ int mod_table_entry(struct vcpu *v, u64 *entry, mfn_t table, u64 new, bool prese
 		rc = get_page_table(v, entry_mfn(new), d, level - 1);
 		if (rc)
 			return rc;
+	} else if (unlikely(l1tf_leaks(d, new, level))) {
+		return l1tf_refuse(d, new);
 	}
 	do {
 		want = preserve_ad && (new & PTE_P) ? new | (old & (PTE_A | PTE_D)) : new;

@@ -63,6 +63,7 @@ struct pv_domain {
 	u64 *perdomain_l2;    /* [I] one L2: 1 GiB, 8,192 vcpus */
 	u64 **perdomain_l1;   /* [I] one L1 for 16 vcpus */
 	bool xpti;            /* [I] its guests run on a page table without the hypervisor */
+	u64 l1tf_end;         /* [I] not-present entries that name memory below it (bytes) are refused; 0: none are */
 };
 
 #endif

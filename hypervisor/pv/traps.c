@@ -20,6 +20,8 @@
 #include "x86/extable.h"
 #include "x86/guest_copy.h"
 #include "x86/irq.h"
+#include "x86/mce.h"
+#include "x86/nmi.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
 
@@ -118,10 +120,8 @@ static void do_debug(struct cpu_user_regs *regs)
 
 static void do_nmi(struct cpu_user_regs *regs)
 {
-	if (hypervisor_nmi(regs))
-		return;
-	/* Nobody here asked for it: firmware or hardware did. dom0 knows what to do, if anyone. */
-	nmi_to_dom0(inb(0x61));
+	if (!hypervisor_nmi(regs))
+		nmi_unasked(regs);
 }
 
 static void do_invalid_opcode(struct cpu_user_regs *regs)
@@ -196,7 +196,7 @@ static void do_double_fault(struct cpu_user_regs *regs)
 
 static void do_machine_check(struct cpu_user_regs *regs)
 {
-	hypervisor_died(regs, 0);
+	mce_exception(regs);
 }
 
 typedef void (*exception_fn)(struct cpu_user_regs *regs);

@@ -56,6 +56,8 @@ int pv_domain_init(struct domain *d)
 	d->pv.perdomain_l2 = mfn_to_virt(l2);
 	d->pv.perdomain_l3[0] = l2.m << PAGE_SHIFT | HV_TABLE;
 	d->pv.xpti = d->is_privileged ? cpu_features.xpti_dom0 : cpu_features.xpti_domu;
+	if (d->is_privileged ? cpu_features.l1tf_dom0 : cpu_features.l1tf_domu)
+		d->pv.l1tf_end = (u64)max_page << PAGE_SHIFT;
 	return 0;
 }
 
@@ -446,7 +448,7 @@ HYPERCALL(hc_get_debugreg)
 {
 	if (a1 == 4 || a1 == 5)
 		a1 += 2;
-	return a1 < 8 ? (long)current->pv.dr[a1] : -EINVAL;
+	return a1 < 8 ? (long)current->pv.dr[index_nospec(a1, 8)] : -EINVAL;
 }
 
 HYPERCALL(hc_fpu_taskswitch)

@@ -30,6 +30,11 @@ void __init alternative_want(unsigned int feature)
 	wanted |= 1ULL << feature;
 }
 
+void __init alternatives_forget(void)
+{
+	wanted = 0;
+}
+
 /* The recommended no-ops of 1 to 9 bytes (SDM 2, NOP). */
 static void __init fill_nops(u8 *at, size_t bytes)
 {

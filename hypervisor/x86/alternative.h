@@ -24,6 +24,17 @@
 #define ALT_SMAP 0         /* copies to and from guests need stac and clac */
 #define ALT_XPTI 1         /* some domain runs on a page table without the hypervisor */
 #define ALT_SYSRET_CHECK 2 /* SYSRET to a non-canonical address would fault in ring 0 */
+#define ALT_GUARD_EXIT 3   /* the way to a guest has protections to pass */
+#define ALT_SPEC_CTRL 4    /* IA32_SPEC_CTRL is another for us than for guests */
+#define ALT_IBPB_ENTRY 5
+#define ALT_RSB_ENTRY 6    /* return stack overwritten on entry */
+#define ALT_BHB_ENTRY 7    /* branch history, likewise */
+#define ALT_VERW_EXIT 8    /* buffers of the CPU cleared on the way to a guest */
+#define ALT_DIV_EXIT 9     /* the divider, likewise */
+#define ALT_THUNK 10       /* indirect calls go by thunks; */
+#define ALT_THUNK_LFENCE 11
+#define ALT_THUNK_RETPOLINE 12
+#define ALT_CHECK_FENCE 13 /* a fence behind the check of a guest's pointer */
 #define ALT_NR 64
 
 #ifdef __ASSEMBLY__
@@ -38,7 +49,7 @@
 .endm
 .macro ALT_END feature
 7702:	.popsection
-	.skip	-((7702b - 7701b) > (7704b - 7703b)) * ((7702b - 7701b) - (7704b - 7703b)), 0x90
+	.fill	-((7702b - 7701b) > (7704b - 7703b)) * ((7702b - 7701b) - (7704b - 7703b)), 1, 0x90
 7705:	.pushsection .altsites, "a", @progbits
 	.balign	4
 	.long	7703b - ., 7701b - .
@@ -76,6 +87,8 @@
 
 /* Boot CPU, before alternatives_apply(): the new form is to be used. */
 void alternative_want(unsigned int feature);
+/* Takes all wishes back: the CPU is looked at anew. */
+void alternatives_forget(void);
 /* Boot CPU, once, before any other CPU runs and before the first guest does. */
 void alternatives_apply(void);
 

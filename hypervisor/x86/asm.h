@@ -126,15 +126,6 @@ static inline void xsetbv0(u64 v)
 	__asm__ volatile("xsetbv" :: "c"(0), "a"((u32)v), "d"((u32)(v >> 32)));
 }
 
-/* index, and 0 where a mispredicted branch got here with index >= size (Spectre v1). */
-static inline u64 index_nospec(u64 index, u64 size)
-{
-	u64 mask;
-
-	__asm__ volatile("cmp %2, %1; sbb %0, %0" : "=r"(mask) : "r"(index), "r"(size) : "cc");
-	return index & mask;
-}
-
 static inline u64 rsp_now(void)
 {
 	u64 v;

@@ -11,6 +11,7 @@ void asm_offsets(void)
 {
 	OFFSET(REGS_r15, struct cpu_user_regs, r15);
 	OFFSET(REGS_rax, struct cpu_user_regs, rax);
+	OFFSET(REGS_rdx, struct cpu_user_regs, rdx);
 	OFFSET(REGS_error_code, struct cpu_user_regs, error_code);
 	OFFSET(REGS_vector, struct cpu_user_regs, entry_vector);
 	OFFSET(REGS_rip, struct cpu_user_regs, rip);
@@ -24,6 +25,8 @@ void asm_offsets(void)
 	OFFSET(CI_work, struct cpu_info, work);
 	OFFSET(CI_hv_cr3, struct cpu_info, hv_cr3);
 	OFFSET(CI_root_cr3, struct cpu_info, root_cr3);
+	OFFSET(CI_spec_ctrl_guest, struct cpu_info, spec_ctrl_guest);
+	OFFSET(CI_verw_selector, struct cpu_info, verw_selector);
 	VALUE(CI_SIZE, sizeof(struct cpu_info));
 	VALUE(NR_HYPERCALLS, NR_HYPERCALLS);
 	OFFSET(VCPU_info, struct vcpu, vcpu_info);

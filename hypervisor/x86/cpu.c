@@ -21,6 +21,7 @@
 #include "x86/asm.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
+#include "x86/protection.h"
 
 struct cpu_features cpu_features;
 struct host_protection host_protection;
@@ -41,9 +42,9 @@ struct tss {
 
 enum { IST_DF = 1, IST_NMI = 2, IST_MCE = 3, IST_DB = 4 };
 
-extern char exception_stubs[], exception_stubs_xpti[], lstar_entry[], lstar_entry_xpti[], cstar_entry[],
-	cstar_entry_xpti[], sysenter_entry[], sysenter_entry_xpti[], debug_entry[], debug_entry_xpti[], nmi_entry[],
-	nmi_entry_xpti[], mce_entry[], mce_entry_xpti[];
+extern char exception_stubs[], exception_stubs_guarded[], lstar_entry[], lstar_entry_guarded[], cstar_entry[],
+	cstar_entry_guarded[], sysenter_entry[], sysenter_entry_guarded[], debug_entry[], debug_entry_guarded[], nmi_entry[],
+	nmi_entry_guarded[], mce_entry[], mce_entry_guarded[];
 
 /* PAT that PV guests are told: WB WT UC- UC WC WP UC UC (abi.md 3.3, from Xen's public ABI). */
 #define PV_PAT 0x0000050100070406ULL
@@ -57,6 +58,7 @@ void __init cpu_identify(const struct hv_options *o)
 {
 	u64 caps = 0;
 
+	alternatives_forget();
 	policy_init(raw_cpuid);
 	if (host_has(X86_FEATURE_ARCH_CAPS))
 		caps = rdmsr(MSR_ARCH_CAPABILITIES);
@@ -70,8 +72,8 @@ void __init cpu_identify(const struct hv_options *o)
 		cpu_features.smap = false;
 		hv_log(LOG_INFO, "SMAP stays off: QEMU's TCG faults on a guest's iret while it is on\n");
 	}
-	cpu_features.xpti_dom0 = o->xpti_dom0 == XPTI_DEFAULT ? host_protection.needs_xpti : o->xpti_dom0;
-	cpu_features.xpti_domu = o->xpti_domu == XPTI_DEFAULT ? host_protection.needs_xpti : o->xpti_domu;
+	cpu_features.xpti_dom0 = o->xpti_dom0 == AS_NEEDED ? host_protection.needs_xpti : o->xpti_dom0;
+	cpu_features.xpti_domu = o->xpti_domu == AS_NEEDED ? host_protection.needs_xpti : o->xpti_domu;
 	cpu_features.xpti = cpu_features.xpti_dom0 || cpu_features.xpti_domu;
 	if (cpu_features.smap)
 		alternative_want(ALT_SMAP);
@@ -80,10 +82,14 @@ void __init cpu_identify(const struct hv_options *o)
 	/* AMD's SYSRET takes the fault as the guest, after the change of rings. */
 	if (host_cpu.vendor != VENDOR_AMD && host_cpu.vendor != VENDOR_HYGON)
 		alternative_want(ALT_SYSRET_CHECK);
-	hv_log(LOG_INFO, "CPU: family %#x model %#x stepping %u, %u-bit machine addresses%s%s%s\n", host_cpu.family,
+	hv_log(LOG_INFO, "CPU: family %#x model %#x stepping %u, %u-bit machine addresses%s%s\n", host_cpu.family,
 	       host_cpu.model, host_cpu.stepping, host_cpu.phys_bits, cpu_features.smep ? ", SMEP" : "",
-	       cpu_features.smap ? ", SMAP" : "", cpu_features.xpti ? ", page-table isolation" : "");
+	       cpu_features.smap ? ", SMAP" : "");
+	protection_init(o, caps);
 }
+
+/* Which of the two sets of entries is in use. */
+static bool guarded(void) { return cpu_features.xpti || cpu_features.guard_entry; }
 
 static void set_gate(unsigned vector, const void *handler, unsigned ist, unsigned dpl)
 {
@@ -96,15 +102,15 @@ static void set_gate(unsigned vector, const void *handler, unsigned ist, unsigne
 
 void __init idt_init(void)
 {
-	bool x = cpu_features.xpti;
-	const char *stubs = x ? exception_stubs_xpti : exception_stubs;
+	bool x = guarded();
+	const char *stubs = x ? exception_stubs_guarded : exception_stubs;
 
 	for (unsigned v = 0; v < 256; v++)
 		set_gate(v, stubs + v * 16, 0, 0);
-	set_gate(1, x ? debug_entry_xpti : debug_entry, IST_DB, 0);
-	set_gate(2, x ? nmi_entry_xpti : nmi_entry, IST_NMI, 0);
+	set_gate(1, x ? debug_entry_guarded : debug_entry, IST_DB, 0);
+	set_gate(2, x ? nmi_entry_guarded : nmi_entry, IST_NMI, 0);
 	set_gate(8, stubs + 8 * 16, IST_DF, 0);
-	set_gate(18, x ? mce_entry_xpti : mce_entry, IST_MCE, 0);
+	set_gate(18, x ? mce_entry_guarded : mce_entry, IST_MCE, 0);
 	/* What user code may raise by itself: int3, into, and Linux's int $0x80. */
 	set_gate(3, stubs + 3 * 16, 0, 3);
 	set_gate(4, stubs + 4 * 16, 0, 3);
@@ -183,9 +189,9 @@ void percpu_area_init(u32 cpu, u32 apic_id)
 	stub = map_area_page(area + PERCPU_STUB, HV_RX);
 	memset(stub, 0xcc, PAGE_SIZE);
 	write_stub(stub, area + PERCPU_STUB, regs + offsetof(struct cpu_user_regs, rsp),
-		   cpu_features.xpti ? lstar_entry_xpti : lstar_entry);
+		   guarded() ? lstar_entry_guarded : lstar_entry);
 	write_stub(stub + STUB_CSTAR, area + PERCPU_STUB + STUB_CSTAR, regs + offsetof(struct cpu_user_regs, rsp),
-		   cpu_features.xpti ? cstar_entry_xpti : cstar_entry);
+		   guarded() ? cstar_entry_guarded : cstar_entry);
 
 	gdt = map_area_page(area + PERCPU_GDT, HV_RW);
 	fill_gdt(gdt, area);
@@ -231,7 +237,7 @@ void cpu_init(void)
 {
 	u64 cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE;
 	u64 area = PERCPU_START + (u64)this_cpu() * PERCPU_SIZE;
-	bool x = cpu_features.xpti;
+	bool x = guarded();
 
 	if (cpu_features.smep)
 		cr4 |= CR4_SMEP;
@@ -256,10 +262,11 @@ void cpu_init(void)
 	if (host_cpu.vendor == VENDOR_INTEL || host_cpu.vendor == VENDOR_CENTAUR) {
 		wrmsr(MSR_SYSENTER_CS, HV_CS);
 		wrmsr(MSR_SYSENTER_ESP, (u64)&this_cpu_info()->regs.es);
-		wrmsr(MSR_SYSENTER_EIP, (u64)(x ? sysenter_entry_xpti : sysenter_entry));
+		wrmsr(MSR_SYSENTER_EIP, (u64)(x ? sysenter_entry_guarded : sysenter_entry));
 	} else {
 		wrmsr(MSR_SYSENTER_CS, 0); /* AMD: no SYSENTER in long mode; 0 makes it fault */
 	}
 	if (host_has(X86_FEATURE_RDTSCP))
 		wrmsr(MSR_TSC_AUX, this_cpu());
+	protection_cpu_init();
 }

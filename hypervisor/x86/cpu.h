@@ -24,6 +24,8 @@ struct vcpu;
 #define WORK_FLUSH 0x08    /* a TLB flush was asked for */
 #define WORK_NMI 0x10      /* the vcpu here has an NMI to take */
 #define WORK_QUIESCE 0x20  /* another CPU waits for readers: x86/smp.c */
+#define WORK_MCE 0x40      /* dom0 is to hear of machine checks: x86/mce.c */
+#define WORK_MICROCODE 0x80 /* load what was chosen: x86/microcode.c */
 
 struct cpu_info {
 	struct cpu_user_regs regs; /* pushed here by every entry from a guest */
@@ -36,6 +38,8 @@ struct cpu_info {
 	u64 root_cr3, other_cr3;
 	u64 root_source, other_source; /* the L4 of which each is a copy, */
 	u64 root_time, other_time;     /* made at this time by the L4 clock (tlb.c); 0: of none */
+	u64 spec_ctrl_guest;       /* IA32_SPEC_CTRL while a guest runs */
+	u64 verw_selector;         /* any good one, for VERW to look at */
 	struct pcpu *pcpu;
 };
 /* The CPU aligns the stack it pushes on to 16 bytes: regs.es must be aligned so. */
@@ -72,8 +76,10 @@ static inline struct cpu_user_regs *guest_regs(void) { return &this_cpu_info()->
 /* What is in force on this machine, decided once at boot from host_cpu (x86/policy.h) and the options. */
 struct cpu_features {
 	bool smep, smap;
-	bool xpti;         /* some domain runs isolated: the _xpti entry stubs are in use */
+	bool xpti;         /* some domain runs isolated: the guarded entries are in use, */
+	bool guard_entry;  /* as they are where entries have other protections to pass */
 	bool xpti_dom0, xpti_domu;
+	bool l1tf_dom0, l1tf_domu; /* not-present entries that name memory are refused */
 };
 extern struct cpu_features cpu_features;
 extern struct pcpu pcpus[];

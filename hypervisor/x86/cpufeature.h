@@ -20,6 +20,8 @@ enum {
 	FEATURE_7D0,  /* leaf 7.0, edx */
 	FEATURE_7A1,  /* leaf 7.1, eax */
 	FEATURE_E21A, /* leaf 0x80000021, eax */
+	FEATURE_7B1,  /* leaf 7.1, ebx */
+	FEATURE_7D2,  /* leaf 7.2, edx */
 	X86_FEATURE_WORDS,
 };
 
@@ -109,6 +111,8 @@ enum {
 
 	X86_FEATURE_LFENCE_DISPATCH = F(E21A, 2), X86_FEATURE_NSCB = F(E21A, 6), X86_FEATURE_AUTO_IBRS = F(E21A, 8),
 	X86_FEATURE_SRSO_NO = F(E21A, 29),
+
+	X86_FEATURE_INTEL_PSFD = F(7D2, 0), X86_FEATURE_BHI_CTRL = F(7D2, 4),
 };
 #undef F
 

@@ -26,3 +26,12 @@ int rdmsr_safe(u32 msr, u64 *value)
 	*value = (u64)hi << 32 | lo;
 	return rc;
 }
+
+int wrmsr_safe(u32 msr, u64 value)
+{
+	int rc = 0;
+
+	__asm__ volatile("1: wrmsr; jmp 3f; 2: mov %4, %0; 3:" EXTABLE(1b, 2b)
+			 : "+r"(rc) : "a"((u32)value), "d"((u32)(value >> 32)), "c"(msr), "i"(-EFAULT) : "memory");
+	return rc;
+}

@@ -14,6 +14,8 @@
 /* Where to go on after a fault at `rip`; 0 when none was expected there. */
 u64 extable_find(u64 rip);
 
+/* WRMSR that may #GP: 0 or -EFAULT. */
+int wrmsr_safe(u32 msr, u64 value);
 /* RDMSR that may #GP: 0 or -EFAULT. */
 int rdmsr_safe(u32 msr, u64 *value);
 

@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) int copy(void *dst, const void *src
 {
 	size_t words = bytes / 8, rest = bytes & 7;
 
-	__asm__ volatile(STAC
+	__asm__ volatile(STAC CHECK_FENCE
 			 "1: rep movsq\n"
 			 "   mov %3, %0\n"
 			 "2: rep movsb\n"
@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) int copy8(void *dst, const void *sr
 	int rc = 0;
 	u64 tmp;
 
-	__asm__ volatile(STAC
+	__asm__ volatile(STAC CHECK_FENCE
 			 "1: mov (%3), %1\n"
 			 "2: mov %1, (%2)\n"
 			 "3:\n" CLAC EXTABLE(1b, 4f) EXTABLE(2b, 4f)

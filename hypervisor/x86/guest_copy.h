@@ -42,7 +42,10 @@ size_t copy_from_guest_some(void *dst, u64 gva, size_t bytes);
 #define STAC ALTERNATIVE("", ALT_SMAP, ".byte 0x0f, 0x01, 0xcb")
 #define CLAC ALTERNATIVE("", ALT_SMAP, ".byte 0x0f, 0x01, 0xca")
 
-#define guest_window_open() __asm__ volatile(STAC ::: "memory")
+/* Behind the check of a pointer: what the CPU predicted of it is known before memory is touched (Spectre v1). */
+#define CHECK_FENCE ALTERNATIVE("", ALT_CHECK_FENCE, "lfence")
+
+#define guest_window_open() __asm__ volatile(STAC CHECK_FENCE ::: "memory")
 #define guest_window_close() __asm__ volatile(CLAC ::: "memory")
 
 /* A fault in the window: the extable leads here, which closes it and goes on at the caller's label. */

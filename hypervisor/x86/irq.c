@@ -32,6 +32,7 @@
 #define RTE_MASKED 0x10000
 #define RTE_LEVEL 0x8000
 #define RTE_LOW 0x2000
+#define RTE_NMI 0x400 /* delivery mode, edge, to physical APIC ids */
 
 struct ioapic {
 	volatile u32 *regs;
@@ -350,6 +351,22 @@ void do_irq(struct cpu_user_regs *regs)
 		device_interrupt(irq);
 	else
 		apic_eoi();
+}
+
+/* Owner of a line that raises no vector. */
+static void nobody(void) { }
+
+int __init irq_pit_to_nmi(void)
+{
+	const u32 gsi = isa[0].gsi;
+	struct ioapic *io = ioapic_of(gsi);
+
+	if (!io)
+		return -ENODEV;
+	irqs[gsi].handler = nobody;
+	io_write(io, 0x10 + 2 * (gsi - io->gsi_base) + 1, 0xffu << 24);
+	io_write(io, 0x10 + 2 * (gsi - io->gsi_base), RTE_NMI);
+	return 0;
 }
 
 bool hypervisor_nmi(struct cpu_user_regs *regs)

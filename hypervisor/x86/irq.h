@@ -56,6 +56,8 @@ int irq_hypervisor_isa(u8 isa_irq, void (*handler)(void));
 void do_irq(struct cpu_user_regs *regs);
 void send_ipi(u32 cpu, unsigned vector);
 
+/* The PIT's line becomes an NMI of all CPUs, and nobody else's. 0, -ENODEV. Boot. */
+int irq_pit_to_nmi(void);
 /* NMIs: true if it was ours (watchdog, crash of another CPU). */
 bool hypervisor_nmi(struct cpu_user_regs *regs);
 /* Port 0x61 says why it came; dom0's vcpu 0 is told. */

@@ -210,6 +210,11 @@ static void __init read_features(struct host_cpu *c, cpuid_raw_t raw)
 		if (most >= 1) {
 			raw(7, 1, out);
 			c->feature[FEATURE_7A1] = out[EAX];
+			c->feature[FEATURE_7B1] = out[EBX];
+		}
+		if (most >= 2) {
+			raw(7, 2, out);
+			c->feature[FEATURE_7D2] = out[EDX];
 		}
 	}
 	if (c->max_leaf >= 0xd && host_has(X86_FEATURE_XSAVE)) {

@@ -28,6 +28,9 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/clock.h"
+#include "x86/mce.h"
+#include "x86/microcode.h"
+#include "x86/nmi.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
 
@@ -104,10 +107,13 @@ static void __init tsc_answer(void)
 static void __noreturn __init ap_main(void)
 {
 	cpu_load_tables();
+	microcode_cpu_init();
 	cpu_init();
 	apic_init();
 	__atomic_store_n(&this_pcpu()->online, true, __ATOMIC_RELEASE);
 	tsc_answer();
+	mce_cpu_init();
+	watchdog_cpu_init();
 	sched_start();
 }
 

@@ -46,9 +46,24 @@ void fpu_save(struct vcpu *v)
 		__asm__ volatile("fxsave64 (%0)" :: "r"(v->fpu) : "memory");
 }
 
+/*
+ * AMD's CPUs load the addresses of the last x87 instruction and operand only if
+ * an exception is pending (AMD 3, RSTR_FP_ERR_PTRS in E.4.7): those of another
+ * vcpu would stay. A load of ours puts ours there; what it pushes is replaced at once.
+ */
+static void forget_x87_pointers(void)
+{
+	static const u32 zero;
+
+	if ((host_cpu.vendor == VENDOR_AMD || host_cpu.vendor == VENDOR_HYGON) &&
+	    !host_has(X86_FEATURE_RSTR_FP_ERR_PTRS))
+		__asm__ volatile("fnclex; emms; fildl %0" :: "m"(zero));
+}
+
 void fpu_load(struct vcpu *v)
 {
 	__asm__ volatile("clts");
+	forget_x87_pointers();
 	if (use_xsave())
 		__asm__ volatile("xrstor64 (%0)" :: "r"(v->fpu), "a"(~0u), "d"(~0u) : "memory");
 	else

@@ -24,6 +24,21 @@
 #define XEN_MC_FETCHFAILED		0x1
 #define XEN_MC_NODATA			0x2
 
+/* mcinfo_common.type */
+#define MC_TYPE_GLOBAL			0
+#define MC_TYPE_BANK			1
+
+/* mcinfo_global.mc_flags */
+#define MC_FLAG_CORRECTABLE		(1 << 0)
+#define MC_FLAG_UNCORRECTABLE		(1 << 1)
+#define MC_FLAG_RECOVERABLE		(1 << 2)
+#define MC_FLAG_POLLED			(1 << 3)
+#define MC_FLAG_RESET			(1 << 4)
+#define MC_FLAG_CMCI			(1 << 5)
+#define MC_FLAG_MCE			(1 << 6)
+
+#define MCINFO_MAXSIZE			768
+
 #define MC_NCAPS			7
 #define __MC_MSR_ARRAYSIZE		8
 
@@ -45,6 +60,45 @@ struct xen_mc_physcpuinfo {
 };
 typedef struct xen_mc_physcpuinfo xen_mc_physcpuinfo_t;
 XEN_ABI_SIZE(struct xen_mc_physcpuinfo, 16);
+
+struct mcinfo_common {
+	uint16_t type;
+	uint16_t size;
+};
+typedef struct mcinfo_common xen_mcinfo_common_t;
+
+struct mcinfo_global {
+	xen_mcinfo_common_t common;
+	uint16_t mc_domid;		/* that ran */
+	uint16_t mc_vcpuid;
+	uint32_t mc_socketid;
+	uint16_t mc_coreid;
+	uint16_t mc_core_threadid;
+	uint32_t mc_apicid;
+	uint32_t mc_flags;
+	uint64_t mc_gstatus;		/* IA32_MCG_STATUS */
+};
+XEN_ABI_SIZE(struct mcinfo_global, 32);
+
+struct mcinfo_bank {
+	xen_mcinfo_common_t common;
+	uint16_t mc_bank;
+	uint16_t mc_domid;		/* owner of the memory at mc_addr */
+	uint64_t mc_status;
+	uint64_t mc_addr;
+	uint64_t mc_misc;
+	uint64_t mc_ctrl2;
+	uint64_t mc_tsc;
+};
+XEN_ABI_SIZE(struct mcinfo_bank, 48);
+
+struct mc_info {
+	uint32_t mi_nentries;
+	uint32_t flags;
+	uint64_t mi_data[(MCINFO_MAXSIZE - 1) / 8];
+};
+typedef struct mc_info mc_info_t;
+XEN_ABI_SIZE(struct mc_info, 768);
 
 struct mcinfo_msr {
 	uint64_t reg;

@@ -101,8 +101,8 @@ static void no_line_gives_the_defaults(void **state)
 	assert_int_equal(o.dom0_vcpus_max, ~0U);
 	assert_true(o.smap && o.smep);
 	assert_false(o.noreboot || o.sync_console);
-	assert_int_equal(o.xpti_dom0, XPTI_DEFAULT);
-	assert_int_equal(o.xpti_domu, XPTI_DEFAULT);
+	assert_int_equal(o.xpti_dom0, AS_NEEDED);
+	assert_int_equal(o.xpti_domu, AS_NEEDED);
 	assert_false(o.dom0_mem.given);
 	assert_null(o.dom0_extra);
 	good("");
@@ -273,13 +273,29 @@ static void xpti_is_chosen_per_kind_of_domain(void **state)
 	assert_int_equal(o.xpti_dom0, 1);
 	assert_int_equal(o.xpti_domu, 1);
 	o = good("xpti=on xpti=default,domu=0");
-	assert_int_equal(o.xpti_dom0, XPTI_DEFAULT);
+	assert_int_equal(o.xpti_dom0, AS_NEEDED);
 	assert_int_equal(o.xpti_domu, 0);
 	assert_int_equal(good("no-xpti").xpti_dom0, 0);
 	stops("xpti=strong");
 	stops("xpti=dom1=on");
 	stops("xpti=dom0=perhaps");
 	stops("xpti=");
+}
+
+static void pv_l1tf_is_chosen_for_dom0_and_the_others(void **state)
+{
+	struct hv_options o = good("pv-l1tf");
+
+	(void)state;
+	assert_int_equal(o.l1tf_dom0, 1);
+	assert_int_equal(o.l1tf_domu, 1);
+	o = good("pv-l1tf=dom0=off");
+	assert_int_equal(o.l1tf_dom0, 0);
+	assert_int_equal(o.l1tf_domu, AS_NEEDED);
+	o = good("pv-l1tf=no,domu=1 spec-ctrl=no");
+	assert_int_equal(o.l1tf_dom0, 0);
+	assert_int_equal(o.l1tf_domu, 1);
+	stops("pv-l1tf=domu=perhaps");
 }
 
 static void spec_ctrl_promises_only_what_is_there(void **state)
@@ -290,20 +306,28 @@ static void spec_ctrl_promises_only_what_is_there(void **state)
 	assert_true(o.spec_on & SPEC_EAGER_FPU);
 	assert_true(o.spec_off & SPEC_IBRS);
 	assert_false(o.spec_off & SPEC_EAGER_FPU);
-	assert_int_equal(o.xpti_dom0, XPTI_DEFAULT);
+	assert_int_equal(o.xpti_dom0, AS_NEEDED);
 	o = good("spec-ctrl=no");
 	assert_int_equal(o.spec_off, SPEC_ALL);
 	assert_int_equal(o.xpti_dom0, 0);
 	assert_int_equal(o.xpti_domu, 0);
 	o = good("xpti=1 spec-ctrl=off");
 	assert_int_equal(o.xpti_dom0, 1);
-	stops("spec-ctrl=ibrs");
-	stops("spec-ctrl=ssbd=1");
-	stops("spec-ctrl=bti-thunk=retpoline");
-	stops("spec-ctrl=eager-fpu,gds-mit=yes");
-	stops("spec-ctrl=xen");
-	stops("spec-ctrl=on");
-	stops("spec-ctrl");
+	assert_int_equal(o.l1tf_dom0, 0);
+	assert_int_equal(o.l1tf_domu, 0);
+	o = good("spec-ctrl=no,bti-thunk=lfence,ibpb");
+	assert_int_equal(o.spec_off, SPEC_ALL & ~(SPEC_THUNK_LFENCE | SPEC_IBPB));
+	assert_int_equal(o.spec_on, SPEC_THUNK_LFENCE | SPEC_IBPB);
+	o = good("spec-ctrl=bti-thunk=lfence,bti-thunk=retpoline,verw,bhb-entry=pv=on");
+	assert_int_equal(o.spec_on, SPEC_THUNK_RETPOLINE | SPEC_MD_CLEAR | SPEC_BHB_ENTRY);
+	o = good("spec-ctrl=no-xen,rsb,xen");
+	assert_int_equal(o.spec_on, SPEC_RSB);
+	assert_int_equal(o.spec_off, 0);
+	o = good("spec-ctrl=off,on");
+	assert_int_equal(o.spec_off, 0);
+	stops("spec-ctrl=l1d-flush");
+	stops("spec-ctrl=eager-fpu,unpriv-mmio=yes");
+	stops("spec-ctrl=msr-sc");
 	stops("spec-ctrl=ibrz");
 	stops("spec-ctrl=no-ibrs=1");
 	stops("spec-ctrl=");
@@ -322,7 +346,6 @@ static void what_promises_protection_stops_the_boot(void **state)
 	stops("xsm=flask");
 	stops("cet=shstk");
 	stops("cet=1");
-	stops("pv-l1tf=domu=1");
 	stops("smt=off");
 	stops("no-smt");
 	stops("tsx=0");
@@ -334,7 +357,6 @@ static void what_promises_protection_stops_the_boot(void **state)
 	ignored("iommu=dom0-passthrough");
 	ignored("flask=disabled");
 	ignored("cet=no-shstk,ibt=0");
-	ignored("pv-l1tf=off");
 	ignored("smt=1");
 	ignored("smt");
 	ignored("tsx=on");
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(cpu_counts_and_ranges),
 		cmocka_unit_test(booleans_have_many_spellings),
 		cmocka_unit_test(xpti_is_chosen_per_kind_of_domain),
+		cmocka_unit_test(pv_l1tf_is_chosen_for_dom0_and_the_others),
 		cmocka_unit_test(spec_ctrl_promises_only_what_is_there),
 		cmocka_unit_test(what_promises_protection_stops_the_boot),
 		cmocka_unit_test(the_first_reason_to_stop_is_kept),

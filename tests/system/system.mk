@@ -11,7 +11,7 @@ TESTS ?= $(HOST_TESTS) $(SYSTEM_TESTS)
 HV_IMAGE := $(if $(filter xenolith,$(HV)),$(B)/xenolith)
 KERNEL := $(B)/kernel/vmlinux
 INITRAMFS := $(B)/initramfs
-MACHINE_FILES := $(HV_IMAGE) $(INITRAMFS) $(KERNEL)
+MACHINE_FILES := $(HV_IMAGE) $(INITRAMFS) $(KERNEL) $(B)/crossings.so
 
 # Packages come before any rule needs a compiler: while the Makefile is read.
 ifneq ($(filter run test test-all bench setup,$(MAKECMDGOALS)),)
@@ -37,6 +37,11 @@ $(B)/linux_bench: tests/bench/linux_bench.c
 
 # A plugin of QEMU, which finds its own functions in the program that loads it.
 $(B)/count.so: tests/bench/count.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -fPIC -shared -fvisibility=hidden $< -o $@
+
+# Likewise, for tests/system/test_protections.py.
+$(B)/crossings.so: tests/system/crossings.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -fPIC -shared -fvisibility=hidden $< -o $@
 

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Errors of the machine: NMIs, machine checks, CPUs and domains that hang.
+
+QEMU's monitor raises the first two (commands nmi and mce). TCG's CPU has ten
+banks for machine checks and tells errors in memory from others, as Intel's do.
+"""
+import re
+
+from machine import Failure, boot, only_on, run, test
+
+PROMPT = r"dom0 \S+ # "
+SWITCH = "\x01" * 3
+
+# IA32_MCi_STATUS: valid, uncorrected, enabled, MISC and ADDR valid, context corrupt, signalled, action required.
+VAL, UC, EN, MISCV, ADDRV, PCC, SIG, ACT = (1 << bit for bit in (63, 61, 60, 59, 58, 57, 56, 55))
+DATA_LOAD = 0x134
+
+
+def shell(name, **options):
+    """dom0 up to its shell."""
+    this = boot(name, **options)
+    this.expect(PROMPT)
+    return this
+
+
+def mce(this, status, address, gstatus=0, bank=4):
+    """Raise it on CPU 0."""
+    this.monitor_command("mce 0 %d %#x %#x %#x 0x8c" % (bank, status, gstatus, address))
+
+
+def virqs(this):
+    """How many events of the kind dom0 has got."""
+    this.send("echo mces=$(awk '/virq *mce/ { print $2 }' /proc/interrupts)\n")
+    return int(this.expect(r"^mces=(\d+)$")[1])
+
+
+@test
+def nmi_reaches_dom0():
+    """dom0's kernel says what it always says to an NMI that it does not know, and goes on."""
+    skip = only_on("xenolith", "xen")
+    if skip:
+        return skip
+    with shell("nmi-dom0") as this:
+        this.monitor_command("nmi")
+        this.expect(r"Uhhuh\. NMI received for unknown reason")
+        this.monitor_command("nmi")
+        this.expect(r"Uhhuh\. NMI received for unknown reason")
+        this.send("echo sum=$((40 + 2))\n")
+        this.expect(r"^sum=42$")
+    return None
+
+
+@test
+def nmi_is_fatal_or_ignored_by_option():
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with shell("nmi-ignore", hv_options="nmi=ignore") as this:
+        this.monitor_command("nmi")
+        this.send("echo sum=$((40 + 2))\n")
+        this.expect(r"^sum=42$")
+        this.refuse(r"Uhhuh")
+    with shell("nmi-fatal", hv_options="nmi=fatal", no_reboot=True) as this:
+        this.monitor_command("nmi")
+        this.expect(r"^\(XEN\) NMI, unknown reason \(nmi=fatal\)$")
+        this.expect_reset()
+    return None
+
+
+@test
+def corrected_errors_are_told_to_dom0():
+    """Found by looking, every five seconds; dom0's log has the bank, its status and address."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with shell("mce-corrected") as this:
+        before = virqs(this)
+        mce(this, VAL | EN | MISCV | ADDRV | DATA_LOAD, 0x123456000)
+        this.expect(r"^\(XEN\) machine check: CPU 0 bank 4: corrected, status 9c00000000000134, address 0x123456000")
+        if virqs(this) != before + 1:
+            raise Failure("dom0 got no VIRQ_MCA")
+        this.send("timeout 5 hexdump -C /dev/mcelog | head -5; echo read=$?\n")
+        this.expect(r"(?i)34 01 00 00 00 00 00 9c")
+        this.expect(r"^read=0$")
+    return None
+
+
+@test
+def bad_data_that_nobody_used_end_nobody():
+    """Uncorrected, but no action is required now: dom0 hears of it and goes on."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with shell("mce-deferred") as this:
+        before = virqs(this)
+        mce(this, VAL | UC | EN | MISCV | ADDRV | SIG | 0xc0, 0x20000000, gstatus=5)
+        this.expect(r"^\(XEN\) machine check: CPU 0 bank 4: bad data, not used yet")
+        if virqs(this) != before + 1:
+            raise Failure("dom0 got no VIRQ_MCA")
+    return None
+
+
+@test
+def bad_data_in_use_end_the_owner_of_the_memory():
+    """The memory is dom0's, so dom0 ends, by its own name and not as a bug of the hypervisor."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with shell("mce-memory", no_reboot=True) as this:
+        this.send("echo spin; while :; do :; done\n")
+        this.expect(r"^spin$")
+        # A machine check in the hypervisor could not be recovered from; in the loop that is rare.
+        while True:
+            this.monitor_command("stop")
+            if "CPL=3" in this.monitor_command("info registers"):
+                break
+            this.monitor_command("cont")
+        mce(this, VAL | UC | EN | MISCV | ADDRV | SIG | ACT | DATA_LOAD, 0x20000000, gstatus=7)
+        this.monitor_command("cont")
+        this.expect(r"^\(XEN\) domain 0 crashed: its memory at machine address 0x20000000 has an error")
+        this.expect_reset()
+        this.refuse(r"fatal exception in the hypervisor")
+    return None
+
+
+@test
+def fatal_machine_check_stops_the_machine_with_its_banks():
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with shell("mce-fatal", no_reboot=True) as this:
+        mce(this, VAL | UC | EN | PCC | 0x400, 0, gstatus=4)
+        this.expect(r"^\(XEN\) machine check: CPU 0 bank 4: fatal, status b200000000000400")
+        this.expect(r"^\(XEN\) Xenolith: fatal exception in the hypervisor: machine check")
+        this.expect_reset()
+    return None
+
+
+@test
+def watchdog_ends_a_machine_whose_cpu_hangs():
+    """The hung CPU names itself and where it is; before, a minute of dom0's life disturbs nothing."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    for cpus in (1, 2):
+        with shell("watchdog-%d" % cpus, hv_options="watchdog watchdog_timeout=3", no_reboot=True,
+                   devices=["-smp", str(cpus)]) as this:
+            this.expect
+            if not re.search(r"^\(XEN\) watchdog: a CPU that is stuck for 3 seconds ends", this.text, re.MULTILINE):
+                raise Failure("the watchdog does not run")
+            this.send(SWITCH)
+            this.expect(r"\(XEN\).*input to (Xen|Xenolith)")
+            this.send("L")
+            this.expect(r"^\(XEN\) watchdog: CPU \d is stuck for 3 seconds$")
+            this.expect(r"^\(XEN\).*key_hang\+")
+            this.expect_reset()
+            this.refuse(r"Uhhuh")
+    return None
+
+
+run()
