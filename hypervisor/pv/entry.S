@@ -174,11 +174,12 @@ sysenter_entry:
 	push	$GUEST_SS
 	push	$0
 	pushf
+	push	$2				/* NT would make an IRET of ours fault, AC opens SMAP: both are kept by SYSENTER */
+	popf
 	push	$GUEST_CS32
 	push	$0
 	pushq	$0
 	SAVE_REGS
-	cld
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_sysenter
@@ -188,11 +189,12 @@ sysenter_entry_xpti:
 	push	$GUEST_SS
 	push	$0
 	pushf
+	push	$2				/* NT would make an IRET of ours fault, AC opens SMAP: both are kept by SYSENTER */
+	popf
 	push	$GUEST_CS32
 	push	$0
 	pushq	$0
 	SAVE_REGS
-	cld
 	LOAD_HV_TABLE
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi

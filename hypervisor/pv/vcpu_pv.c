@@ -451,6 +451,9 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	struct pv_vcpu *pv = &v->pv;
 	int rc;
 
+	/* It would begin in user mode without tables for that. */
+	if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
+		return -EINVAL;
 	/* It has never run, so nothing of it is loaded anywhere. */
 	if (c->gdt_ents && (rc = pv_set_gdt(v, c->gdt_frames, c->gdt_ents)))
 		return rc;
@@ -471,7 +474,7 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->regs.cs |= 3;
 	pv->regs.ss |= 3;
 	pv->iopl = c->user_regs.rflags >> 12 & 3;
-	pv->regs.rflags = (pv->regs.rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | 2;
+	pv->regs.rflags = (pv->regs.rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)) | RFLAGS_IF | 2;
 	pv->regs.entry_vector = 0;
 	pv->ds = c->user_regs.ds;
 	pv->es = c->user_regs.es;
