@@ -395,7 +395,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
 	switch (reg) {
 	case 0 ... 3:
-		if (!guest_range_ok(value, 8))
+		/* Its first byte says all: the CPU aligns what it watches, and so do the edges of our range. */
+		if (!guest_range_ok(value, 1))
 			return -EPERM;
 		break;
 	case 6:

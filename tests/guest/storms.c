@@ -23,6 +23,7 @@
 
 static unsigned int wrong;		/* of the group that is being tried */
 static unsigned int seen;		/* events */
+static bool on_xen;			/* Debian's Xen, where the two differ on purpose */
 static evtchn_port_t timer_port;
 static bool fifo;			/* the form that is in use */
 
@@ -106,7 +107,8 @@ static void timers_in_the_past(void)
 	for (unsigned int i = 0; i < 2000; i++) {
 		struct vcpu_set_singleshot_timer once = { 1 + i, i & 1 ? VCPU_SSHOTTMR_future : 0 };
 
-		wrong += vcpu_op(VCPUOP_set_singleshot_timer, &once) != (i & 1 ? -XEN_ETIME : 0);
+		/* Xen 4.17 does not look at the flag. */
+		wrong += vcpu_op(VCPUOP_set_singleshot_timer, &once) != (i & 1 && !on_xen ? -XEN_ETIME : 0);
 		hypercall1(__HYPERVISOR_set_timer_op, 1);
 	}
 	events_disable();
@@ -334,13 +336,14 @@ static void multicalls_of_what_must_not_be(void)
 					(1UL << 32) + __HYPERVISOR_xen_version };
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(ops); i++) {
+	/* Xen carries an iret out there, and ends the guest if the mode has changed. */
+	for (unsigned int i = on_xen; i < ARRAY_SIZE(ops); i++) {
 		list[n++] = (struct multicall_entry){ .op = ops[i], .args = { (uint64_t)(uintptr_t)list, 2 } };
 		list[n++] = version_call();
 	}
 	wrong += multicall(list, n) != 0;
 	for (unsigned int i = 0; i < n; i += 2) {
-		long want = ops[i / 2] < 64 ? -XEN_EINVAL : -XEN_ENOSYS;
+		long want = list[i].op < 64 ? -XEN_EINVAL : -XEN_ENOSYS;
 
 		if ((long)list[i].result != want && (long)list[i].result != -XEN_ENOSYS) {
 			printf("# operation %lx in a multicall: %ld\n", list[i].op, (long)list[i].result);
@@ -682,6 +685,7 @@ static void memory_to_the_limit(void)
 void guest_main(void)
 {
 	tap_start("storms");
+	on_xen = cmdline_value("hv=");
 	if (grants_init())
 		panic("no grant table");
 	pt_ensure(kernel_l4_mfn(), BASE);
@@ -698,11 +702,17 @@ void guest_main(void)
 	multicalls_that_change_the_base();
 	multicalls_without_end();
 	multicalls_that_sleep();
-	continuations_that_never_began();
-	arguments_that_move();
-	every_grant_handle();
-	grants_at_bad_places();
-	memory_to_the_limit();
+	/*
+	 * Xen's ways differ: it tells nothing of calls with no element, an entry of its grant tables has at most 255 uses,
+	 * and its dom0 may take more memory than it began with.
+	 */
+	if (!on_xen) {
+		continuations_that_never_began();
+		arguments_that_move();
+		every_grant_handle();
+		grants_at_bad_places();
+		memory_to_the_limit();
+	}
 	events_work("an event arrives after all that");
 	fifo = true;
 	if (events_use_fifo()) {
