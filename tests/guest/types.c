@@ -441,6 +441,79 @@ static void descriptors_are_nothing_else(void)
 	page_free(ldt);
 }
 
+#define PRESENT		(1UL << 47)
+#define SYSTEM_TYPE(n)	((uint64_t)(n) << 40)	/* S is clear: gates, task states, local tables */
+#define CODE_OR_DATA	(1UL << 44)
+#define DPL_3		(3UL << 45)
+
+SNIPPET(privileged, "hlt");
+SNIPPET(our_cpuid, XEN_EMULATE_PREFIX "cpuid\n int3");
+
+/* Every kind of system descriptor: call, interrupt, trap and task gates, task states, local tables. */
+static void system_descriptors(void)
+{
+	uint64_t *gdt = page_alloc(), *page = page_alloc();
+	uint64_t frame = virt_to_mfn(gdt), slot = (frame << PAGE_SHIFT) + 8 * 40;
+
+	page_make_readonly(gdt);
+	if (hypercall2(__HYPERVISOR_set_gdt, &frame, 512))
+		panic("the GDT was refused");
+	for (unsigned int type = 0; type < 16; type++)
+		for (unsigned int dpl = 0; dpl < 4; dpl++) {
+			uint64_t d = SYSTEM_TYPE(type) | (uint64_t)dpl << 45 | 0x00100000e0080000;
+
+			wrong += hypercall2(__HYPERVISOR_update_descriptor, slot, d | PRESENT) != -XEN_EINVAL;
+			/* Not present, it is nothing to the CPU. */
+			wrong += hypercall2(__HYPERVISOR_update_descriptor, slot, d) != 0;
+			page[77] = d | PRESENT;
+			page_make_readonly(page);
+			wrong += as_gdt(virt_to_mfn(page)) == 0;
+			wrong += as_ldt(virt_to_mfn(page)) == 0;
+			page_make_writable(page);
+		}
+	group_ends("no system descriptor can be had, by any way");
+	for (unsigned int type = 0; type < 16; type++)
+		for (unsigned int dpl = 0; dpl < 4; dpl++) {
+			uint64_t d = SYSTEM_TYPE(type) | CODE_OR_DATA | (uint64_t)dpl << 45 | PRESENT | 0xffff;
+
+			wrong += hypercall2(__HYPERVISOR_update_descriptor, slot, d) != 0;
+			wrong += (gdt[40] & DPL_3) != DPL_3;
+		}
+	group_ends("code and data descriptors have privilege 3, whatever was asked for");
+	hypercall2(__HYPERVISOR_set_gdt, &frame, 0);
+	done_with_table(gdt);
+	page_free(page);
+}
+
+/* XSA-298: privileged instructions in a segment of the guest's own, at the ends of its table. */
+static void emulation_in_own_segments(void)
+{
+	static const unsigned int slots[] = { 0, 1, 510, 511 };
+	uint64_t *ldt = page_alloc();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(slots); i++)
+		ldt[slots[i]] = 0x00affb000000ffff;	/* 64-bit code, DPL 3 */
+	page_make_readonly(ldt);
+	for (unsigned int i = 0; i < ARRAY_SIZE(slots); i++)
+		for (int user = 0; user < 2; user++) {
+			struct trap_frame frame = {
+				.rip = (uint64_t)(uintptr_t)privileged, .cs = slots[i] * 8 | 4 | (user ? 3 : 0), .rflags = 2,
+				.rsp = (uint64_t)(uintptr_t)(user ? user_stack_top : trap_stack_top), .ss = FLAT_RING3_SS64,
+			};
+
+			wrong += set_ldt((uint64_t)(uintptr_t)ldt, slots[i] + 1) != 0;
+			wrong += run_frame(&frame).vector != 13;
+			frame.rip = (uint64_t)(uintptr_t)our_cpuid;
+			wrong += run_frame(&frame).vector != 3;
+			/* The table is one entry too short for it. */
+			set_ldt((uint64_t)(uintptr_t)ldt, slots[i]);
+			wrong += run_frame(&frame).vector == 3;
+		}
+	set_ldt(0, 0);
+	done_with_table(ldt);
+	group_ends("instructions are emulated in segments of the guest's own, up to its table's end");
+}
+
 static void shared_pages_stay_shared(void)
 {
 	xen_pfn_t frame = 0;
@@ -973,6 +1046,8 @@ void guest_main(void)
 	pt_ensure(l4, BASE);
 	tables_are_nothing_else();
 	descriptors_are_nothing_else();
+	system_descriptors();
+	emulation_in_own_segments();
 	shared_pages_stay_shared();
 	frames_of_others();
 	frame_numbers_without_frames();
