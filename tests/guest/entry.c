@@ -184,7 +184,7 @@ static const struct regs call_regs = {
 
 /*
  * XSA-44: NT left set by SYSENTER makes the hypervisor's own IRET fault. XSA-204: a single step of SYSCALL must not
- * be taken in ring 0. XSA-183, XSA-329's kin: AC left set would open SMAP.
+ * be taken in ring 0. XSA-183: AC left set would open SMAP.
  */
 static void flags_survive_no_entry(bool sysenter)
 {

@@ -385,7 +385,7 @@ static void release(const char *name, uint64_t *page)
 	page_free(page);
 }
 
-/* XSA-273's kin apart: types (XSA-109, 212, 214, 217, 227, 234, 242, 287, 291, 401). */
+/* XSA-109, 212, 214, 217, 227, 234, 242, 287, 291: a frame that is two things at once. */
 static void tables_are_nothing_else(void)
 {
 	static const char *const names[] = { "", "a pinned L1", "a pinned L2", "a pinned L3", "a pinned L4" };
@@ -779,7 +779,7 @@ static void slots_of_the_hypervisor(void)
 	done_with_table(l3);
 }
 
-/* XSA-248, 254's kin: what the tables hold of the hypervisor can't be used from ring 3, but for the M2P. */
+/* XSA-248: what the tables hold of the hypervisor can't be used from ring 3, but for the M2P. */
 static void addresses_of_the_hypervisor(void)
 {
 	for (unsigned int slot = HV_SLOT_FIRST; slot <= HV_SLOT_LAST; slot++) {
@@ -867,7 +867,7 @@ static void translations_end_with_the_type(void)
 	group_ends("no translation outlives the type that it was made under");
 }
 
-/* XSA-100, 80: what was given back can't be reached by the old translation, nor read in its new place. */
+/* XSA-100, 241: what was given back can't be reached by the old translation, nor read in its new place. */
 static void freed_frames_are_out_of_reach(void)
 {
 	const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
