@@ -104,10 +104,12 @@ void vcpu_timers_init(struct vcpu *v)
 
 /* Two timers less than 1 ms apart would only burn the CPU (xen/vcpu.h asks for at least that period). */
 #define MIN_PERIOD_NS 1000000ULL
+/* Nor may the sum of now and a period wrap: that would lie in the past for ever (Xen refuses from here on too). */
+#define MAX_PERIOD_NS (~0ULL >> 2)
 
 long vcpu_set_periodic(struct vcpu *v, u64 period_ns)
 {
-	if (period_ns < MIN_PERIOD_NS)
+	if (period_ns < MIN_PERIOD_NS || period_ns > MAX_PERIOD_NS)
 		return -EINVAL;
 	v->periodic_ns = period_ns;
 	timer_set(&v->periodic, now_ns() + period_ns);

@@ -33,7 +33,7 @@ static bool in_long_mode(const struct cpu_user_regs *regs)
 	if (likely(regs->cs == GUEST_CS64))
 		return true;
 	/* LAR shows the descriptor's L bit (SDM 2, LAR): bit 21. */
-	__asm__("lar %1, %0; jz 1f; xor %k0, %k0; 1:" : "=r"(attrs) : "r"((u64)regs->cs) : "cc");
+	__asm__("1: lar %1, %0; jz 3f; 2: xor %k0, %k0; 3:" EXTABLE(1b, 2b) : "=r"(attrs) : "r"((u64)regs->cs) : "cc");
 	return attrs >> 21 & 1;
 }
 
@@ -464,9 +464,12 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	release_page_table(v, table);
 	if (!(pte & PTE_P))
 		return false;
-	/* Writable by now: another CPU changed it, the instruction will succeed when tried again. */
+	/*
+	 * Writable by now: another CPU changed it, the instruction will succeed when tried again. Not so if a higher
+	 * entry forbids it: then it would fault for ever.
+	 */
 	if (pte & PTE_RW)
-		return true;
+		return guest_may_write(v, va);
 	target = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
 	if (io_frame_readonly(target))
 		return drop_write(regs);

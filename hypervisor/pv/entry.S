@@ -272,11 +272,12 @@ sysenter_entry:
 	push	$GUEST_SS
 	push	$0
 	pushf
+	push	$2				/* NT would make an IRET of ours fault, AC opens SMAP: both are kept by SYSENTER */
+	popf
 	push	$GUEST_CS32
 	push	$0
 	pushq	$0
 	SAVE_REGS
-	cld
 	mov	CI_current(%rsp), %rdi
 	mov	%rsp, %rsi
 	call	pv_sysenter
@@ -286,11 +287,12 @@ sysenter_entry_guarded:
 	push	$GUEST_SS
 	push	$0
 	pushf
+	push	$2				/* NT would make an IRET of ours fault, AC opens SMAP: both are kept by SYSENTER */
+	popf
 	push	$GUEST_CS32
 	push	$0
 	pushq	$0
 	SAVE_REGS
-	cld
 	LOAD_HV_TABLE
 	GUARD_ENTRY
 	mov	CI_current(%rsp), %rdi

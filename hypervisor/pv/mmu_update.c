@@ -17,6 +17,7 @@
 #include "pv/vcpu_pv.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/extable.h"
 #include "x86/guest_copy.h"
 #include "x86/paging.h"
 #include "x86/tlb.h"
@@ -231,18 +232,33 @@ HYPERCALL(hc_mmu_update)
 	return mmu_updates(v, a1, a2, a3, v->domain, v->domain);
 }
 
+/*
+ * One entry of a table that is not held. On another CPU the table may be freed and written meanwhile, so that the
+ * entry leads to no memory; the next read then faults, and is taken for an entry that is not present.
+ */
+static u64 read_unheld(mfn_t table, unsigned i)
+{
+	u64 *t = map_frame(table), e;
+
+	__asm__ volatile("1: mov %1, %0\n2:\n"
+			 ".pushsection .text.fixup, \"ax\"; 3: xor %k0, %k0; jmp 2b; .popsection\n" EXTABLE(1b, 3b)
+			 : "=r"(e) : "m"(t[i]));
+	unmap_frame(t);
+	return e;
+}
+
 /* L1 entry that maps `va` in the loaded tables of `v`: its table is held until release. NULL where there is none. */
 u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table)
 {
 	u64 cr3 = v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3;
 	mfn_t mfn = MFN(cr3 >> PAGE_SHIFT);
 
-	if (va >= HV_VIRT_START && va < HV_VIRT_END)
+	/* Ours, and what is not canonical: the bits looked at below could be those of one of our slots. */
+	if (unlikely(va >= LOWER_HALF_END && va < HV_VIRT_END))
 		return NULL;
 	for (unsigned level = 4; level > 1; level--) {
-		u64 *t = map_frame(mfn), e = READ_ONCE(t[va >> (12 + 9 * (level - 1)) & 511]);
+		u64 e = read_unheld(mfn, va >> (12 + 9 * (level - 1)) & 511);
 
-		unmap_frame(t);
 		if (!(e & PTE_P))
 			return NULL;
 		mfn = MFN((e & PTE_MFN_MASK) >> PAGE_SHIFT);
@@ -252,6 +268,20 @@ u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table)
 		return NULL;
 	*table = mfn;
 	return (u64 *)map_frame(mfn) + (va >> 12 & 511);
+}
+
+bool guest_may_write(struct vcpu *v, u64 va)
+{
+	mfn_t mfn = MFN(v->pv.kernel_cr3 >> PAGE_SHIFT);
+
+	for (unsigned level = 4; level > 0; level--) {
+		u64 e = read_unheld(mfn, va >> (12 + 9 * (level - 1)) & 511);
+
+		if ((e & (PTE_P | PTE_RW)) != (PTE_P | PTE_RW))
+			return false;
+		mfn = MFN((e & PTE_MFN_MASK) >> PAGE_SHIFT);
+	}
+	return true;
 }
 
 static int flush_va(struct vcpu *v, u64 va, u64 flags)
@@ -294,6 +324,8 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn)
 	u64 old = v->pv.kernel_cr3, new = mfn.m << PAGE_SHIFT;
 	int rc;
 
+	if (mfn.m > PTE_MFN_MASK >> PAGE_SHIFT)
+		return -EINVAL;
 	if (old != new) {
 		rc = get_page_table(v, mfn, v->domain, 4);
 		if (rc)
@@ -313,6 +345,8 @@ static int new_user_baseptr(struct vcpu *v, mfn_t mfn)
 	u64 old = v->pv.user_cr3, new = mfn.m << PAGE_SHIFT;
 	int rc;
 
+	if (mfn.m > PTE_MFN_MASK >> PAGE_SHIFT)
+		return -EINVAL;
 	if (old == new)
 		return 0;
 	if (new) {

@@ -174,7 +174,8 @@ static void do_page_fault(struct cpu_user_regs *regs)
 
 	if (unlikely(!from_guest(regs)))
 		return hypervisor_fault(regs);
-	if (unlikely(cr2 >= LDT_VIRT(v->vcpu_id) && cr2 < LDT_VIRT(v->vcpu_id) + 0x10000)) {
+	/* What the guest itself does there (bit 2: user) is an access to our addresses like any other. */
+	if (unlikely(cr2 >= LDT_VIRT(v->vcpu_id) && cr2 < LDT_VIRT(v->vcpu_id) + 0x10000 && !(ec & 4))) {
 		u64 off = cr2 - LDT_VIRT(v->vcpu_id);
 
 		/* The CPU read a descriptor of the guest's LDT. The guest sees a fault on its own page, if any. */

@@ -411,7 +411,8 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value)
 {
 	switch (reg) {
 	case 0 ... 3:
-		if (!guest_range_ok(value, 8))
+		/* Its first byte says all: the CPU aligns what it watches, and so do the edges of our range. */
+		if (!guest_range_ok(value, 1))
 			return -EPERM;
 		break;
 	case 6:
@@ -462,32 +463,48 @@ HYPERCALL(hc_fpu_taskswitch)
 
 /* --- A vcpu's first state ---------------------------------------------------------------------- */
 
+/* What of a context can be refused: all of it is held afterwards, or nothing. */
+static int context_tables(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	mfn_t kernel = MFN(xen_cr3_to_pfn(c->ctrlreg[3])), user = MFN(xen_cr3_to_pfn(c->ctrlreg[1]));
+	int rc = get_page_table(current, kernel, v->domain, 4);
+
+	if (rc)
+		return rc;
+	if (c->ctrlreg[1]) {
+		rc = get_page_table(current, user, v->domain, 4);
+		if (rc) {
+			put_page_table(current, kernel);
+			return rc;
+		}
+		v->pv.user_cr3 = user.m << PAGE_SHIFT;
+	}
+	v->pv.kernel_cr3 = kernel.m << PAGE_SHIFT;
+	return 0;
+}
+
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	struct pv_vcpu *pv = &v->pv;
 	int rc;
 
+	/* It would begin in user mode without tables for that. */
+	if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
+		return -EINVAL;
 	/* It has never run, so nothing of it is loaded anywhere. */
 	if (c->gdt_ents && (rc = pv_set_gdt(v, c->gdt_frames, c->gdt_ents)))
 		return rc;
-	rc = get_page_table(current, MFN(xen_cr3_to_pfn(c->ctrlreg[3])), v->domain, 4);
-	if (rc)
+	rc = context_tables(v, c);
+	if (rc) {
+		if (c->gdt_ents)
+			pv_set_gdt(v, NULL, 0);
 		return rc;
-	pv->kernel_cr3 = xen_cr3_to_pfn(c->ctrlreg[3]) << PAGE_SHIFT;
-	if (c->ctrlreg[1]) {
-		rc = get_page_table(current, MFN(xen_cr3_to_pfn(c->ctrlreg[1])), v->domain, 4);
-		if (rc) {
-			put_page_table(current, MFN(pv->kernel_cr3 >> PAGE_SHIFT));
-			pv->kernel_cr3 = 0;
-			return rc;
-		}
-		pv->user_cr3 = xen_cr3_to_pfn(c->ctrlreg[1]) << PAGE_SHIFT;
 	}
 	pv->regs = c->user_regs;
 	pv->regs.cs |= 3;
 	pv->regs.ss |= 3;
 	pv->iopl = c->user_regs.rflags >> 12 & 3;
-	pv->regs.rflags = (pv->regs.rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | 2;
+	pv->regs.rflags = (pv->regs.rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)) | RFLAGS_IF | 2;
 	pv->regs.entry_vector = 0;
 	pv->ds = c->user_regs.ds;
 	pv->es = c->user_regs.es;

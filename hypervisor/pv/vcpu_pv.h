@@ -71,5 +71,7 @@ bool pv_install_hypercall_page(struct domain *d, u64 gfn_and_flags);
 
 /* To be used by mmu_update.c and ptwr alike: see mmu_update.c. */
 u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table);
+/* Do all levels of the kernel's tables of `v` permit a write to `va`, which is not in our range? */
+bool guest_may_write(struct vcpu *v, u64 va);
 
 #endif

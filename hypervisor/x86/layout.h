@@ -16,6 +16,7 @@
 
 #define HV_SLOT_FIRST 256
 #define HV_SLOT_LAST 271
+#define LOWER_HALF_END UL(0x0000800000000000) /* from here to our hole nothing is canonical */
 #define HV_VIRT_START UL(0xffff800000000000)
 #define HV_VIRT_END UL(0xffff880000000000)
 

@@ -698,6 +698,39 @@ static void a_frame_ever_mapped_read_only_is_freed_with_a_flush(void **state)
 	assert_int_equal(fake.flushes, 1);
 }
 
+/* XSA-100's class. Frames end as data, as tables and as descriptors; all come to the next domain as zeros. */
+static void a_frame_of_one_domain_comes_zeroed_to_the_next(void **state)
+{
+	struct tower t = build(a);
+	mfn_t desc = frame(a), given[] = { t.data, t.l1, t.l2, t.l3, t.l4, desc };
+	u64 found = 0;
+
+	(void)state;
+	assert_true(get_page_seg_desc(desc, a));
+	put_page_seg_desc(desc);
+	assert_int_equal(pin(t.l4, 4), 0);
+	assert_int_equal(unpin(t.l4), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(given); i++) {
+		memset(fake_frame(given[i]), 0xa5, PAGE_SIZE);
+		assert_true(release_owned_page(given[i], a));
+	}
+	for (;;) {
+		/* As memory for dom0 is taken: zeroed only where a domain had it. */
+		mfn_t m = alloc_pages(0, 0, ALLOC_NOSCRUB);
+
+		if (mfn_eq(m, INVALID_MFN))
+			break;
+		for (unsigned i = 0; i < ARRAY_SIZE(given); i++) {
+			if (!mfn_eq(m, given[i]))
+				continue;
+			found++;
+			for (unsigned k = 0; k < 512; k++)
+				assert_int_equal(table(m)[k], 0);
+		}
+	}
+	assert_int_equal(found, ARRAY_SIZE(given));
+}
+
 /* ------------------------------------------------------ shared and descriptor pages -- */
 
 static void a_shared_page_is_mapped_writable_but_never_freed(void **state)
@@ -841,6 +874,7 @@ int main(void)
 		T(a_frame_never_mapped_is_freed_without_a_flush),
 		T(a_frame_ever_mapped_writable_is_freed_with_a_flush),
 		T(a_frame_ever_mapped_read_only_is_freed_with_a_flush),
+		T(a_frame_of_one_domain_comes_zeroed_to_the_next),
 		T(a_shared_page_is_mapped_writable_but_never_freed),
 		T(a_page_shared_for_reading_is_not_mapped_writable),
 		T(a_descriptor_page_is_checked_and_made_ring_3),

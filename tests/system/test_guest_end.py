@@ -1,39 +1,66 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a guest may not survive: each case is one boot of tests/guest/iret.c.
+"""What a guest may not survive: each case is one boot of tests/guest/iret.c or fatal.c.
 
 The guest does what no return or handler can be found for; the hypervisor must
-end it, name the reason, and stay alive itself to say so.
+end it, name one reason, and stay alive itself to say so.
 """
 import os
 
-from machine import BUILD, add_test, boot, only_on, run
+from machine import BUILD, Failure, add_test, boot, only_on, run
 
-CASES = {
+NO_FRAME = "can't take a frame"
+IRET_CASES = {
     "no-user-table": "iret to user mode without a user page table",
     "frame-unmapped": "iret with an unreadable frame",
     "frame-in-hole": "iret with an unreadable frame",
     "frame-straddles": "iret with an unreadable frame",
     "frame-not-canonical": "iret with an unreadable frame",
     "no-handler": "no handler for it",
-    "trap-stack-unmapped": "can't take a frame",
-    "trap-stack-in-hole": "can't take a frame",
+    "trap-stack-unmapped": NO_FRAME,
+    "trap-stack-in-hole": NO_FRAME,
 }
+FATAL_CASES = {
+    "no-failsafe-callback": "no failsafe callback",
+    "failsafe-stack-unmapped": NO_FRAME,
+    "failsafe-stack-straddles": "can't take a failsafe frame",
+    "no-event-callback": "no event callback is registered",
+    "event-stack-in-hole": NO_FRAME,
+    "nmi-stack-unmapped": NO_FRAME,
+    "debug-stack-not-canonical": NO_FRAME,
+    "stack-straddles-hole": NO_FRAME,
+    "stack-straddles-pages": NO_FRAME,
+    "stack-at-zero": NO_FRAME,
+    "stack-not-canonical": NO_FRAME,
+    "stack-is-a-table": NO_FRAME,
+    "handler-unmapped": NO_FRAME,
+    "base-without-kernel": NO_FRAME,
+    "kernel-unmapped": NO_FRAME,
+    "all-memory-given-back": NO_FRAME,
+}
+# With page-table isolation the way out is another one.
+OPTIONS = ("", "xpti=1") if os.environ.get("FULL") else ("",)
 
 
-def ends(case, reason):
+def ends(guest, case, reason, options):
     """The guest ends with `reason`, which is said once, and dom0's end halts the machine."""
     skip = only_on("xenolith")
     if skip:
         return skip
-    with boot("guest-end-" + case, kernel=os.path.join(BUILD, "guest/iret.elf"), initrd="", memory="512M",
-              no_reboot=True, hv_options="noreboot", dom0_options="case=" + case) as this:
+    with boot("guest-end-" + case, kernel=os.path.join(BUILD, "guest/%s.elf" % guest), initrd="", memory="512M",
+              no_reboot=True, hv_options="noreboot " + options, dom0_options="case=" + case) as this:
+        this.expect(r"^# CASE " + case)
         this.expect(r"^\(XEN\) domain 0 crashed: .*" + reason)
         this.expect_halted()
         this.refuse(r"STILL ALIVE", r"fatal exception", r"Xenolith stops")
+        if this.text.count("domain 0 crashed") != 1:
+            raise Failure("the crash is told more than once")
     return None
 
 
-for name in CASES:
-    add_test("guest_that_does_%s_ends_with_its_reason" % name.replace("-", "_"), ends, name, CASES[name])
+for xpti in OPTIONS:
+    for guest_name, cases in (("iret", IRET_CASES), ("fatal", FATAL_CASES)):
+        for name in cases:
+            add_test("guest_that_does_%s_ends_with_its_reason%s" % (name.replace("-", "_"), xpti and "_isolated"),
+                     ends, guest_name, name, cases[name], xpti)
 run()
