@@ -2,6 +2,7 @@
 # Xenolith: one non-recursive Makefile. `make help` lists what it can do.
 
 B := build
+comma := ,
 CC ?= gcc
 Q := $(if $(V),,@)
 say = @$(if $(V),true,printf '  %-8s %s\n' '$(1)' '$(2)')
@@ -30,9 +31,10 @@ HV_OBJ := $(HV_C:%.c=$(B)/%.o) $(HV_S:%.S=$(B)/%.o)
 
 # Pure modules: also built for the host, imports held to the seam (docs/tour.md).
 PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/inflate boot/unxz boot/unzstd boot/checksum \
-	core/access core/event_channel core/event_2l core/event_fifo core/grant_table core/page_alloc core/timer \
+	core/access core/event_channel core/event_2l core/event_fifo core/grant_table core/hypercall core/memory_op \
+	core/page_alloc core/time core/timer core/vcpu_op core/version \
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
-	pv/bounce pv/descriptors pv/l1tf pv/page_owner pv/page_type \
+	pv/bounce pv/descriptors pv/grant_pv pv/l1tf pv/mmu_update pv/page_owner pv/page_type \
 	x86/acpi x86/e820 x86/decode x86/policy x86/protection x86/protection_plan \
 	x86/mce_grade x86/microcode_file
 PURE_OBJ := $(PURE:%=$(B)/hypervisor/%.o)
@@ -86,38 +88,65 @@ check-seam: $(PURE_OBJ) scripts/check-seam
 
 # --- Host tests -----------------------------------------------------------------------
 
-HOST_CFLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+# H is where host programs are built; `make coverage` and `make fuzz` build them again elsewhere, with HOST_EXTRA.
+H := $(B)/host
+HOST_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+HOST_OPT := -O1
+HOST_CFLAGS = -std=gnu11 -g $(HOST_OPT) $(HOST_SAN) $(HOST_EXTRA) -fno-omit-frame-pointer \
 	-DXENOLITH_HOST -DXENOLITH_DEBUG -Ihypervisor -Iinclude -Itests/host $(WARN)
-HOST_PURE := $(PURE:%=$(B)/host/%.o) $(B)/host/lib/string.o
-HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/%,$(wildcard tests/host/test_*.c tests/host/model_*.c))
+HOST_PURE := $(PURE:%=$(H)/%.o) $(H)/lib/string.o
+HOST_FAKE := $(H)/fake_machine.o $(H)/fake_core.o
+HOST_TESTS := $(patsubst tests/host/%.c,$(H)/%,$(wildcard tests/host/test_*.c tests/host/model_*.c))
 
-$(B)/host/%.o: hypervisor/%.c
+$(H)/%.o: hypervisor/%.c
 	@mkdir -p $(@D)
 	$(call say,HOSTCC,$<)
 	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/host/fake_machine.o: tests/host/fake_machine.c
+$(HOST_FAKE): $(H)/%.o: tests/host/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/host/libpure.a: $(HOST_PURE) $(B)/host/fake_machine.o
+# Fakes first: grant_pv.c, which one of them stands in for, is linked only where it is named.
+$(H)/libpure.a: $(HOST_FAKE) $(HOST_PURE)
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(B)/host/%: tests/host/%.c $(B)/host/libpure.a
+$(H)/%: tests/host/%.c $(H)/libpure.a
 	$(call say,HOSTLD,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -o $@ $< $(B)/host/libpure.a -lcmocka
--include $(HOST_PURE:.o=.d) $(HOST_TESTS:=.d) $(B)/host/fake_machine.d
+	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(H)/libpure.a -lcmocka
+$(H)/test_grant_pv: $(H)/pv/grant_pv.o
+-include $(HOST_PURE:.o=.d) $(HOST_TESTS:=.d) $(HOST_FAKE:.o=.d)
 
-# Fuzz targets: replayed with fixed mutations by the tests, by time with libFuzzer (clang, libclang-rt) or here.
-FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/host/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
-$(B)/host/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/host/libpure.a
+# Fuzz targets: tests/fuzz/fuzz_NAME.c and the NAME_*.c beside it.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(H)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FILES = $(wildcard tests/fuzz/$(1)_*.c tests/fuzz/$(1)_*.h)
+# fuzz_core counts what the hypercalls hold on frames, where they call page_type.c.
+FUZZ_LINK_core := $(addprefix -Wl$(comma)--wrap=,get_page put_page get_page_writable put_page_writable \
+	get_page_seg_desc put_page_seg_desc get_page_table put_page_table share_page_with_domain unshare_page assign_pages)
+$(H)/fuzz_core: $(H)/pv/grant_pv.o
+$(H)/fuzz_image: $(call FUZZ_FILES,image)
+$(H)/fuzz_core: $(call FUZZ_FILES,core)
+$(H)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(H)/libpure.a
 	$(call say,HOSTLD,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) -O2 -o $@ $< tests/fuzz/replay.c $(B)/host/libpure.a
+	$(Q)$(CC) $(filter-out -fsanitize-coverage=%,$(HOST_CFLAGS)) -O2 $(FUZZ_LINK_$*) -o $@ $(filter %.c %.o,$^) $(H)/libpure.a
 
-# FUZZ_N mutations of each corpus from seed FUZZ_SEED.
-FUZZ_N ?= 1000000
+# FUZZ_TIME seconds for each target, from seed FUZZ_SEED. What reaches new code is kept in build/fuzz/corpus.
+FUZZ_TIME ?= 60
 FUZZ_SEED ?= $(shell date +%s)
-fuzz: $(FUZZERS)
-	$(Q)for f in $(FUZZERS); do $$f -n $(FUZZ_N) -s $(FUZZ_SEED) tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+fuzz:
+	$(Q)$(MAKE) --no-print-directory H=$(B)/fuzz HOST_EXTRA=-fsanitize-coverage=trace-pc HOST_OPT=-O2 fuzz-run
+fuzz-run: $(FUZZERS)
+	$(Q)for f in $(FUZZERS); do n=$${f##*fuzz_}; mkdir -p $(H)/corpus/$$n; \
+		$$f -t $(FUZZ_TIME) -s $(FUZZ_SEED) -o $(H)/corpus/$$n tests/fuzz/corpus/$$n $(H)/corpus/$$n || exit 1; done
 
 host-tests: $(HOST_TESTS) $(FUZZERS)
+
+# Which lines of the pure modules the host tests and the fuzz corpora reach. MISSED=1 names those that are not.
+COVERAGE_LEAST := 90
+coverage:
+	$(Q)$(MAKE) --no-print-directory H=$(B)/coverage HOST_EXTRA='--coverage -Wno-maybe-uninitialized' HOST_SAN= HOST_OPT=-O1 coverage-run
+coverage-run: $(HOST_TESTS) $(FUZZERS)
+	$(Q)find $(H) -name '*.gcda' -delete
+	$(Q)for t in $(HOST_TESTS); do $$t > $$t.log 2>&1 || { cat $$t.log; exit 1; }; done
+	$(Q)for f in $(FUZZERS); do $$f -n 500 tests/fuzz/corpus/$${f##*fuzz_} > $$f.log 2>&1 || { cat $$f.log; exit 1; }; done
+	$(Q)scripts/coverage --least $(COVERAGE_LEAST) $(if $(MISSED),--missed) $(HOST_PURE)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
@@ -127,5 +156,5 @@ include tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk
 clean:
 	rm -rf $(B)/hypervisor $(B)/host $(B)/xenolith* $(B)/symtab*.S $(B)/asm_offsets.h $(B)/hypervisor.lds
 
-.PHONY: all clean check-seam host-tests fuzz
+.PHONY: all clean check-seam host-tests fuzz fuzz-run coverage coverage-run
 .SECONDARY:

@@ -92,6 +92,17 @@ static void __init report_memory(void)
 	       (unsigned long long)(free_page_count() >> 8));
 }
 
+/* Who has the machine's memory, once boot-only code is given back, which is all that still changes. */
+static void __init report_owners(void)
+{
+	u64 ram = e820_ram_bytes(&bootinfo.e820) >> 10, owned = dom0->tot_pages << 2;
+	u64 unused = (free_page_count() << 2) + ((u64)(init_end - init_start) >> 10);
+
+	hv_log(LOG_INFO, "memory: %llu KiB of RAM: %llu dom0's, %llu free, %llu the hypervisor's\n",
+	       (unsigned long long)ram, (unsigned long long)owned, (unsigned long long)unused,
+	       (unsigned long long)(ram - owned - unused));
+}
+
 /* On the boot CPU's own stack, in the final address space. Runs no more boot-only code at its end. */
 static void __noreturn __attribute__((noinline)) finish_boot(void)
 {
@@ -141,6 +152,7 @@ static void __init build_and_start(void)
 	dom0_build(&bootinfo, &options);
 	policy_set_time(&(struct policy_time){ .tsc_khz = tsc_khz, .tsc_to_ns_mul = clock_scale.mul,
 					       .tsc_shift = clock_scale.shift });
+	report_owners();
 	entry = boot_entry_tsc;
 	start = rdtsc();
 	hv_log(LOG_INFO, "boot: entry tsc=%llu\n", (unsigned long long)entry);
@@ -162,6 +174,8 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers");
 	if (!acpi.nr_ioapic)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
+	/* RAM that the direct map can't show stays unused. */
+	e820_clip_ram(&bootinfo.e820, DIRECT_MAP_END - DIRECT_MAP_START);
 	boot_memory_init(&bootinfo);
 	paging_init(&bootinfo.e820);
 	if (microcode_init(&bootinfo, &options))

@@ -55,41 +55,15 @@ void __init boot_memory_all_mapped(void)
 	limit = ~0ULL;
 }
 
-/* Of the ranges in use that cut into start..end, the one that begins lowest; NULL when it is free. */
-static const struct e820_range *__init lowest_overlap(u64 start, u64 end)
-{
-	const struct e820_range *best = NULL;
-
-	for (u32 i = 0; i < nr_busy; i++)
-		if (busy[i].start < end && busy[i].end > start && (!best || busy[i].start < best->start))
-			best = &busy[i];
-	return best;
-}
-
 u64 __init boot_alloc(u64 bytes, u64 align)
 {
-	for (u32 i = map->nr; i-- > 0;) {
-		const struct e820_entry *e = &map->e[i];
-		u64 end = min(e->addr + e->size, limit);
+	u64 start = e820_find(map, bytes, align, limit, busy, nr_busy);
 
-		if (e->type != E820_RAM)
-			continue;
-		while (end > e->addr && end - e->addr >= bytes) {
-			u64 start = ALIGN_DOWN(end - bytes, align);
-			const struct e820_range *hit;
-
-			if (start < e->addr)
-				break;
-			hit = lowest_overlap(start, start + bytes);
-			if (!hit) {
-				boot_memory_busy(start, start + bytes);
-				return start;
-			}
-			end = hit->start;
-		}
-	}
-	hv_stop("not enough memory: no free %llu KiB for the hypervisor's own tables",
-		 (unsigned long long)(bytes >> 10));
+	if (!start)
+		hv_stop("not enough memory: no free %llu KiB for the hypervisor's own tables",
+			(unsigned long long)(bytes >> 10));
+	boot_memory_busy(start, start + bytes);
+	return start;
 }
 
 static void __init give(u64 start, u64 end)

@@ -56,7 +56,7 @@ static void put(const char *s, size_t n)
 		vga_write(s, n);
 }
 
-void console_write(const char *s, size_t n)
+static void console_write(const char *s, size_t n)
 {
 	if (!lock_broken)
 		spin_lock(&console_lock);

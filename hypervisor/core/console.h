@@ -18,7 +18,5 @@ void console_input(u8 c);
 void console_work(void);
 /* No locks, no levels: for a machine that is about to stop. */
 void console_panic_mode(void);
-/* Raw text, as guests write it. */
-void console_write(const char *s, size_t n);
 
 #endif

@@ -217,7 +217,8 @@ static int commit(struct domain *d, const struct xen_memory_exchange *x, const u
 	u64 gpfn;
 	int rc = 0;
 
-	flush_tlb_domain(d);
+	/* On every CPU: another domain may have mapped them once, and still hold that in a TLB. */
+	flush_tlb_since(tlb_clock());
 	for (u64 i = 0; i < pages; i++) {
 		mfn_to_page(MFN(old[i]))->type = 0;
 		m2p_set(MFN(old[i]), INVALID_M2P);

@@ -82,12 +82,16 @@ static long register_info(struct vcpu *v, u64 gva)
 	page = get_guest_frame(v->domain, GFN(r.mfn), true);
 	if (!page)
 		return -EINVAL;
+	/* Two vcpus may do this for a third at the same time: one of them does. */
+	if (__atomic_exchange_n(&v->vcpu_info_placed, true, __ATOMIC_SEQ_CST)) {
+		put_guest_frame(v->domain, page, true);
+		return -EINVAL;
+	}
 	new = (struct vcpu_info *)(page + r.offset);
 	*new = *old;
 	/* Nothing may be lost in between: the guest shall look at every word (abi.md 2.3). */
 	new->evtchn_pending_sel = ~0ULL;
 	v->vcpu_info_mfn = MFN(r.mfn);
-	v->vcpu_info_placed = true;
 	__atomic_store_n(&v->vcpu_info, new, __ATOMIC_SEQ_CST);
 	WRITE_ONCE(new->evtchn_upcall_pending, 1);
 	time_publish(v);

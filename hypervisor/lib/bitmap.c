@@ -18,5 +18,4 @@ static u64 first(const u64 *map, u64 bits, u64 from, u64 invert)
 }
 
 u64 bitmap_first_zero(const u64 *map, u64 bits) { return first(map, bits, 0, ~0ULL); }
-u64 bitmap_first_set(const u64 *map, u64 bits) { return first(map, bits, 0, 0); }
 u64 bitmap_next_set(const u64 *map, u64 bits, u64 from) { return first(map, bits, from, 0); }

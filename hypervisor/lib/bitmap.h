@@ -42,10 +42,9 @@ static inline void bit_clear_atomic(u64 *map, u64 bit)
 	__atomic_fetch_and(&map[bit / 64], ~(1ULL << (bit % 64)), __ATOMIC_SEQ_CST);
 }
 
-/* First clear (set) bit below `bits`, or `bits` when there is none. */
+/* First clear bit below `bits`, or `bits` when there is none. */
 u64 bitmap_first_zero(const u64 *map, u64 bits);
-u64 bitmap_first_set(const u64 *map, u64 bits);
-/* First set bit at or after `from`. */
+/* First set bit at or after `from`, likewise. */
 u64 bitmap_next_set(const u64 *map, u64 bits, u64 from);
 
 #endif

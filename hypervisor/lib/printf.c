@@ -136,90 +136,121 @@ static const char *flags(const char *f, struct spec *s)
 	}
 }
 
+/* In a structure, so that it is the same object in every function. */
+struct args {
+	va_list ap;
+};
+
+/* What stands between % and the conversion. *bytes: size of the argument. */
+static const char *specification(const char *f, struct spec *s, int *bytes, struct args *a)
+{
+	f = flags(f, s);
+	if (*f == '*') {
+		s->width = va_arg(a->ap, int);
+		if (s->width < 0) {
+			s->left = true;
+			s->width = s->width == -__INT_MAX__ - 1 ? 0 : -s->width;
+		}
+		f++;
+	} else {
+		f = number(f, &s->width);
+	}
+	if (*f == '.') {
+		s->precise = true;
+		if (f[1] == '*') {
+			s->precision = va_arg(a->ap, int);
+			s->precise = s->precision >= 0;
+			f += 2;
+		} else {
+			f = number(f + 1, &s->precision);
+		}
+	}
+	return length_modifier(f, bytes);
+}
+
+static void put_signed(struct out *o, const struct spec *s, int bytes, struct args *a)
+{
+	s64 d = bytes == 8 ? va_arg(a->ap, s64) : va_arg(a->ap, int);
+
+	if (bytes == 2)
+		d = (s16)d;
+	else if (bytes == 1)
+		d = (s8)d;
+	put_number(o, s, d < 0 ? -(u64)d : (u64)d, d < 0, false, false);
+}
+
+static void put_unsigned(struct out *o, const struct spec *s, char kind, int bytes, struct args *a)
+{
+	u64 u = bytes == 8 ? va_arg(a->ap, u64) : va_arg(a->ap, unsigned int);
+
+	if (bytes == 2)
+		u = (u16)u;
+	else if (bytes == 1)
+		u = (u8)u;
+	put_number(o, s, u, false, kind != 'u', kind == 'X');
+}
+
+/* False where there is no such conversion. */
+static bool convert(struct out *o, struct spec *s, char kind, int bytes, struct args *a)
+{
+	switch (kind) {
+	case 'd':
+	case 'i':
+		put_signed(o, s, bytes, a);
+		return true;
+	case 'u':
+	case 'x':
+	case 'X':
+		put_unsigned(o, s, kind, bytes, a);
+		return true;
+	case 'p':
+		s->precise = true;
+		s->precision = 16;
+		put_number(o, s, (u64)(uintptr_t)va_arg(a->ap, void *), false, true, false);
+		return true;
+	case 'c':
+		if (!s->left)
+			pad(o, ' ', s->width - 1);
+		put(o, (char)va_arg(a->ap, int));
+		if (s->left)
+			pad(o, ' ', s->width - 1);
+		return true;
+	case 's':
+		put_text(o, s, va_arg(a->ap, const char *));
+		return true;
+	case '%':
+		put(o, '%');
+		return true;
+	default:
+		return false;
+	}
+}
+
 int vsnprintf_hv(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	struct out o = { buf, size, 0 };
+	struct args a;
 
+	va_copy(a.ap, ap);
 	for (const char *f = fmt; *f; f++) {
 		const char *start = f;
 		struct spec s = { 0 };
 		int bytes;
-		u64 u;
-		s64 d;
 
 		if (*f != '%') {
 			put(&o, *f);
 			continue;
 		}
-		f = flags(f + 1, &s);
-		if (*f == '*') {
-			s.width = va_arg(ap, int);
-			if (s.width < 0) {
-				s.left = true;
-				s.width = s.width == -__INT_MAX__ - 1 ? 0 : -s.width;
-			}
-			f++;
-		} else {
-			f = number(f, &s.width);
-		}
-		if (*f == '.') {
-			s.precise = true;
-			if (f[1] == '*') {
-				s.precision = va_arg(ap, int);
-				s.precise = s.precision >= 0;
-				f += 2;
-			} else {
-				f = number(f + 1, &s.precision);
-			}
-		}
-		f = length_modifier(f, &bytes);
-
-		switch (*f) {
-		case 'd':
-		case 'i':
-			d = bytes == 8 ? va_arg(ap, s64) : va_arg(ap, int);
-			if (bytes == 2)
-				d = (s16)d;
-			else if (bytes == 1)
-				d = (s8)d;
-			put_number(&o, &s, d < 0 ? -(u64)d : (u64)d, d < 0, false, false);
-			break;
-		case 'u':
-		case 'x':
-		case 'X':
-			u = bytes == 8 ? va_arg(ap, u64) : va_arg(ap, unsigned int);
-			if (bytes == 2)
-				u = (u16)u;
-			else if (bytes == 1)
-				u = (u8)u;
-			put_number(&o, &s, u, false, *f != 'u', *f == 'X');
-			break;
-		case 'p':
-			s.precise = true;
-			s.precision = 16;
-			put_number(&o, &s, (u64)(uintptr_t)va_arg(ap, void *), false, true, false);
-			break;
-		case 'c':
-			if (!s.left)
-				pad(&o, ' ', s.width - 1);
-			put(&o, (char)va_arg(ap, int));
-			if (s.left)
-				pad(&o, ' ', s.width - 1);
-			break;
-		case 's':
-			put_text(&o, &s, va_arg(ap, const char *));
-			break;
-		case '%':
-			put(&o, '%');
-			break;
-		default:
-			/* Unknown, or the format ends inside the conversion. */
-			for (; start <= f && *start; start++)
-				put(&o, *start);
-			if (!*f)
-				f--;
-		}
+		f = specification(f + 1, &s, &bytes, &a);
+		if (convert(&o, &s, *f, bytes, &a))
+			continue;
+		/* Unknown, or the format ends inside the conversion. */
+		for (; start <= f && *start; start++)
+			put(&o, *start);
+		if (!*f)
+			f--;
 	}
+	va_end(a.ap);
 
 	if (size)
 		buf[o.len < size ? o.len : size - 1] = '\0';

@@ -26,13 +26,19 @@
 /* mmu_update counts 32 bits of requests; the guest never sees ours above them. */
 #define MMU_UPDATE_CONTINUED (1ULL << 63) /* in our repeated count: *done was begun */
 
+/* Domain `id`; with a reference unless it is the caller, whom put_domains() leaves alone however it was named. */
+static struct domain *domain_named(struct domain *self, domid_t id)
+{
+	return id == DOMID_SELF || id == self->domain_id ? self : get_domain(id);
+}
+
 /* Whose frames entries may name, and whose tables are changed: foreigndom's two halves (abi.md 2.7). */
 static int find_others(struct domain *self, u64 foreigndom, struct domain **pt_owner, struct domain **pg_owner)
 {
 	domid_t pg = foreigndom & 0xffff, pt = foreigndom >> 16 & 0xffff;
 
 	if (pt) {
-		*pt_owner = hypercall_target(pt - 1);
+		*pt_owner = domain_named(self, pt - 1);
 		if (!*pt_owner)
 			return -ESRCH;
 		if (*pt_owner != self && !access_foreign_map(self, *pt_owner)) {
@@ -42,7 +48,7 @@ static int find_others(struct domain *self, u64 foreigndom, struct domain **pt_o
 	}
 	if (pg == DOMID_SELF)
 		return 0;
-	*pg_owner = pg == DOMID_IO ? dom_io : pg == DOMID_XEN ? dom_xen : hypercall_target(pg);
+	*pg_owner = pg == DOMID_IO ? dom_io : pg == DOMID_XEN ? dom_xen : domain_named(self, pg);
 	if (!*pg_owner || !access_foreign_map(self, *pg_owner)) {
 		int rc = *pg_owner ? -EPERM : -ESRCH;
 
@@ -424,7 +430,7 @@ static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct m
 	case MMUEXT_FLUSH_CACHE_GLOBAL:
 		if (!access_cache_flush(v->domain))
 			return -EACCES;
-		__asm__ volatile("wbinvd" ::: "memory");
+		flush_caches();
 		return 0;
 	default:
 		return -ENOSYS;

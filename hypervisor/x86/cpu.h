@@ -59,6 +59,11 @@ struct pcpu {
 	bool in_panic;
 };
 
+/* Host tests have CPUs of their own (tests/host/fake_machine.h). */
+#ifdef XENOLITH_HOST
+struct cpu_info *this_cpu_info(void);
+struct cpu_info *cpu_info_of(u32 cpu);
+#else
 static inline struct cpu_info *this_cpu_info(void)
 {
 	u64 sp;
@@ -66,6 +71,12 @@ static inline struct cpu_info *this_cpu_info(void)
 	__asm__("mov %%rsp, %0" : "=r"(sp));
 	return (struct cpu_info *)((sp | (PERCPU_SIZE - 1)) + 1 - sizeof(struct cpu_info));
 }
+
+static inline struct cpu_info *cpu_info_of(u32 cpu)
+{
+	return (struct cpu_info *)(PERCPU_START + (u64)(cpu + 1) * PERCPU_SIZE - sizeof(struct cpu_info));
+}
+#endif
 
 #define current (this_cpu_info()->vcpu)
 #define this_pcpu() (this_cpu_info()->pcpu)
@@ -84,11 +95,6 @@ struct cpu_features {
 extern struct cpu_features cpu_features;
 extern struct pcpu pcpus[];
 extern u32 nr_cpus;
-
-static inline struct cpu_info *cpu_info_of(u32 cpu)
-{
-	return (struct cpu_info *)(PERCPU_START + (u64)(cpu + 1) * PERCPU_SIZE - sizeof(struct cpu_info));
-}
 
 struct hv_options;
 /* Reads CPUID and MSRs, decides cpu_features from hardware and options. Boot CPU. */

@@ -199,29 +199,6 @@ int __init e820_change(struct e820_map *m, u64 start, u64 end, u32 type)
 	return 0;
 }
 
-int __init e820_change_type(struct e820_map *m, u64 start, u64 end, u32 from, u32 to)
-{
-	int rc = 0;
-
-	scratch.nr = 0;
-	for (u32 i = 0; i < m->nr; i++) {
-		const struct e820_entry *e = &m->e[i];
-		u64 lo = max(start, e->addr), hi = min(end, end_of(e));
-
-		if (e->type != from || lo >= hi) {
-			rc |= append(&scratch, e->addr, end_of(e), e->type);
-			continue;
-		}
-		rc |= append(&scratch, e->addr, lo, from);
-		rc |= append(&scratch, lo, hi, to);
-		rc |= append(&scratch, hi, end_of(e), from);
-	}
-	if (rc)
-		return -ENOSPC;
-	copy(m, &scratch);
-	return 0;
-}
-
 void __init e820_clip_ram(struct e820_map *m, u64 limit)
 {
 	u32 kept = 0;
@@ -267,15 +244,6 @@ bool __init e820_any(const struct e820_map *m, u64 start, u64 end, u32 type)
 	return false;
 }
 
-bool __init e820_all(const struct e820_map *m, u64 start, u64 end, u32 type)
-{
-	/* Touching entries of one type are merged, so one entry must hold it all. */
-	for (u32 i = 0; i < m->nr; i++)
-		if (m->e[i].type == type && m->e[i].addr <= start && end_of(&m->e[i]) >= end)
-			return true;
-	return start >= end;
-}
-
 /* The busy range that start..end touches, or NULL. */
 static const struct e820_range *__init touches(u64 start, u64 end, const struct e820_range *busy, u32 nr)
 {
@@ -285,45 +253,35 @@ static const struct e820_range *__init touches(u64 start, u64 end, const struct 
 	return NULL;
 }
 
-/* The best place inside lo..hi; each busy range met pushes the candidate past it. */
-static u64 __init find_in(u64 lo, u64 hi, u64 bytes, u64 align, bool top,
-			  const struct e820_range *busy, u32 nr_busy)
+/* The highest place inside lo..hi; each busy range met pushes the candidate below it. */
+static u64 __init find_in(u64 lo, u64 hi, u64 bytes, u64 align, const struct e820_range *busy, u32 nr_busy)
 {
 	const struct e820_range *hit;
-	u64 at;
 
 	if (hi < lo || hi - lo < bytes)
 		return 0;
-	if (top) {
-		for (at = ALIGN_DOWN(hi - bytes, align); at >= lo && at; at = ALIGN_DOWN(hit->start - bytes, align)) {
-			hit = touches(at, at + bytes, busy, nr_busy);
-			if (!hit)
-				return at;
-			if (hit->start < bytes)
-				return 0;
-		}
-		return 0;
-	}
-	for (at = ALIGN_UP(max(lo, align), align); at >= lo && at <= hi - bytes; at = ALIGN_UP(hit->end, align)) {
+	for (u64 at = ALIGN_DOWN(hi - bytes, align); at >= lo && at; at = ALIGN_DOWN(hit->start - bytes, align)) {
 		hit = touches(at, at + bytes, busy, nr_busy);
 		if (!hit)
 			return at;
+		if (hit->start < bytes)
+			return 0;
 	}
 	return 0;
 }
 
-u64 __init e820_find(const struct e820_map *m, u64 bytes, u64 align, u64 floor, u64 limit, bool top,
-		     const struct e820_range *busy, u32 nr_busy)
+u64 __init e820_find(const struct e820_map *m, u64 bytes, u64 align, u64 limit, const struct e820_range *busy,
+		     u32 nr_busy)
 {
 	if (!bytes)
 		return 0;
-	for (u32 n = 0; n < m->nr; n++) {
-		const struct e820_entry *e = &m->e[top ? m->nr - 1 - n : n];
+	for (u32 n = m->nr; n-- > 0;) {
+		const struct e820_entry *e = &m->e[n];
 		u64 at;
 
 		if (e->type != E820_RAM)
 			continue;
-		at = find_in(max(e->addr, floor), min(end_of(e), limit), bytes, align, top, busy, nr_busy);
+		at = find_in(e->addr, min(end_of(e), limit), bytes, align, busy, nr_busy);
 		if (at)
 			return at;
 	}

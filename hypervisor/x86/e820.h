@@ -58,9 +58,6 @@ int e820_sanitise(struct e820_map *m);
  */
 int e820_change(struct e820_map *m, u64 start, u64 end, u32 type);
 
-/* As e820_change(), but only where the map has type `from`. */
-int e820_change_type(struct e820_map *m, u64 start, u64 end, u32 from, u32 to);
-
 /* Removes RAM at and above `limit` bytes; other types stay. */
 void e820_clip_ram(struct e820_map *m, u64 limit);
 
@@ -68,18 +65,15 @@ void e820_clip_ram(struct e820_map *m, u64 limit);
 u64 e820_ram_end(const struct e820_map *m);
 u64 e820_ram_bytes(const struct e820_map *m);
 
-/* True where all (any) of start..end has type `type`. */
-bool e820_all(const struct e820_map *m, u64 start, u64 end, u32 type);
+/* True where any of start..end has type `type`. */
 bool e820_any(const struct e820_map *m, u64 start, u64 end, u32 type);
 
 /*
- * The highest (`top`) or lowest aligned address of `bytes` of RAM which ends at
- * or below `limit`, starts at or above `floor` and touches none of the nr_busy
- * ranges. `align` is a power of two. 0 when there is none (address 0 is never
- * returned).
+ * The highest aligned address of `bytes` of RAM which ends at or below `limit`
+ * and touches none of the nr_busy ranges. `align` is a power of two. 0 when there
+ * is none (address 0 is never returned).
  */
-u64 e820_find(const struct e820_map *m, u64 bytes, u64 align, u64 floor, u64 limit, bool top,
-	      const struct e820_range *busy, u32 nr_busy);
+u64 e820_find(const struct e820_map *m, u64 bytes, u64 align, u64 limit, const struct e820_range *busy, u32 nr_busy);
 
 /*
  * What dom0 is shown: the machine's map plus, as reserved, the page of each

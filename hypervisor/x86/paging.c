@@ -135,8 +135,6 @@ static void __init map_ram(u64 *l4, const struct e820_map *map)
 		if (e->type != E820_RAM || end <= MiB(1))
 			continue;
 		start = max(start, MiB(1));
-		if (end > DIRECT_MAP_END - DIRECT_MAP_START)
-			end = DIRECT_MAP_END - DIRECT_MAP_START;
 		if (start >= end)
 			continue;
 		map_range(l4, DIRECT_MAP_START + start, start, end - start, HV_RW);

@@ -140,7 +140,7 @@ static void __init word_set(u32 *words, u32 feature, bool on)
 	words[feature / 32] = on ? words[feature / 32] | bit : words[feature / 32] & ~bit;
 }
 
-bool policy_guest_has(u32 feature)
+static bool guest_has(u32 feature)
 {
 	return word_has(policy.feature, feature);
 }
@@ -149,13 +149,13 @@ u64 policy_guest_cr4(void)
 {
 	u64 cr4 = 0;
 
-	if (policy_guest_has(X86_FEATURE_TSC))
+	if (guest_has(X86_FEATURE_TSC))
 		cr4 |= 1u << 2; /* TSD */
-	if (policy_guest_has(X86_FEATURE_DE))
+	if (guest_has(X86_FEATURE_DE))
 		cr4 |= 1u << 3;
-	if (policy_guest_has(X86_FEATURE_FSGSBASE))
+	if (guest_has(X86_FEATURE_FSGSBASE))
 		cr4 |= 1u << 16;
-	if (policy_guest_has(X86_FEATURE_XSAVE))
+	if (guest_has(X86_FEATURE_XSAVE))
 		cr4 |= 1u << 18;
 	return cr4;
 }
@@ -440,7 +440,7 @@ static void xen_time(u32 sub, u32 out[4])
 
 	switch (sub) {
 	case 0: /* not emulated, tsc_mode 0, first incarnation */
-		set(out, (t->tsc_reliable ? 2 : 0) | (policy_guest_has(X86_FEATURE_RDTSCP) ? 4 : 0), 0, t->tsc_khz, 0);
+		set(out, (t->tsc_reliable ? 2 : 0) | (guest_has(X86_FEATURE_RDTSCP) ? 4 : 0), 0, t->tsc_khz, 0);
 		break;
 	case 1:
 		set(out, (u32)t->tsc_offset, t->tsc_offset >> 32, t->tsc_to_ns_mul, (u8)t->tsc_shift);
@@ -477,13 +477,13 @@ static void xstate_leaf(const struct policy_guest *g, u32 sub, u32 out[4])
 {
 	u64 xcr0 = g->xcr0 & host_cpu.guest_xcr0;
 
-	if (!policy_guest_has(X86_FEATURE_XSAVE))
+	if (!guest_has(X86_FEATURE_XSAVE))
 		return;
 	if (sub == 0)
 		set(out, (u32)host_cpu.guest_xcr0, xsave_size(xcr0), host_cpu.xsave_bytes, host_cpu.guest_xcr0 >> 32);
 	else if (sub == 1)
 		set(out, policy.feature[FEATURE_DA1],
-		    policy_guest_has(X86_FEATURE_XSAVEC) ? xsavec_size(xcr0) : 0, 0, 0);
+		    guest_has(X86_FEATURE_XSAVEC) ? xsavec_size(xcr0) : 0, 0, 0);
 	else if (sub < XSTATE_LEAVES)
 		take(out, policy.xstate[sub]);
 }

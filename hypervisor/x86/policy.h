@@ -61,8 +61,6 @@ void policy_set_ram_end(u64 bytes);
 /* Leaf `leaf`, subleaf `sub` as the PV guest `g` sees them. Never fails: unknown leaves are zero. */
 void policy_cpuid(const struct policy_guest *g, u32 leaf, u32 sub, u32 out[4]);
 
-/* True where PV guests are shown the feature. */
-bool policy_guest_has(u32 feature);
 
 /* CR4 bits a PV guest may set and sees set: TSD, DE, FSGSBASE, OSXSAVE as offered. */
 u64 policy_guest_cr4(void);

@@ -43,6 +43,11 @@ void flush_local(u64 va)
 	}
 }
 
+void flush_caches(void)
+{
+	__asm__ volatile("wbinvd" ::: "memory");
+}
+
 void tlb_serve_requests(void)
 {
 	u32 cpu = this_cpu();

@@ -19,6 +19,8 @@ void flush_domain_va(struct domain *d, u64 va);
 int flush_vcpu_mask(struct domain *d, u64 gva, u64 va);
 /* XPTI: the L4 clock; it goes on with each change of an L4. Copies made at another time are old. */
 u64 l4_clock(void);
+/* Writes back and drops the caches of this CPU. */
+void flush_caches(void);
 /* Answers what other CPUs asked of this one. */
 void tlb_serve_requests(void);
 

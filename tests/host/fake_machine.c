@@ -305,7 +305,7 @@ FAKE_HOOK void timer_reprogram(u32 cpu)
 
 FAKE_HOOK struct domain *get_domain(domid_t id)
 {
-	for (u32 i = 0; i < nr_domains; i++) {
+	for (u32 i = 0; i < nr_domains && id < MAX_DOMID; i++) {
 		if (domains[i] && domains[i]->domain_id == id) {
 			__atomic_fetch_add(&domains[i]->refcount, 1, __ATOMIC_SEQ_CST);
 			return domains[i];

@@ -16,9 +16,10 @@
 #include "core/page_alloc.h"
 #include "core/seam.h"
 #include "lib/types.h"
+#include "x86/cpu.h"
 
 #define FAKE_HOOK __attribute__((weak))
-#define FAKE_CPUS 4
+#define FAKE_CPUS 8
 #define FAKE_FRAMES 2048u           /* of the machine, unless fake_reset_frames() says otherwise */
 #define FAKE_GUEST_BASE 0x100000ULL /* first byte of the one guest address space */
 #define FAKE_GUEST_PAGES 64u
@@ -72,6 +73,21 @@ mfn_t fake_give_frame(struct domain *d);
 void *fake_guest(u64 gva);
 void fake_guest_unmap(u64 gva);    /* its page: any copy faults */
 void fake_guest_readonly(u64 gva); /* its page: copies to the guest fault */
+
+/*
+ * CPUs, for the hypercall handlers (fake_core.c). fake_run_on() goes to a CPU,
+ * where `v` is the vcpu that runs; fake_hypercall() then calls by number, as a
+ * guest does. What hypercall_continue() stored is in guest_regs().
+ */
+struct fake_cpus {
+	u32 now; /* the CPU that the host program plays */
+	struct cpu_info info[FAKE_CPUS];
+	u32 local_flushes, domain_flushes, mask_flushes, cache_flushes, table_loads, wakes, stops;
+};
+extern struct fake_cpus fake_cpus;
+extern long (*const hypercall_table[])(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+void fake_run_on(u32 cpu, struct vcpu *v);
+long fake_hypercall(unsigned nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 
 /* Runs `statement` and fails the test unless it ends in hv_panic(). */
 #define FAKE_EXPECT_PANIC(statement)                                   \

@@ -157,6 +157,15 @@ static void multiboot2_entries_have_one_size(void **state)
 	assert_int_equal(e820_from_multiboot2(&m, e, sizeof(e), 19), -EINVAL);
 }
 
+/* All of start..end is of one type: the map is in order, so one entry must hold it. */
+static bool all(const struct e820_map *m, u64 start, u64 end, u32 type)
+{
+	for (u32 i = 0; i < m->nr; i++)
+		if (m->e[i].type == type && m->e[i].addr <= start && m->e[i].addr + m->e[i].size >= end)
+			return true;
+	return false;
+}
+
 static void a_range_is_carved_out_of_ram(void **state)
 {
 	struct e820_map m;
@@ -164,18 +173,14 @@ static void a_range_is_carved_out_of_ram(void **state)
 	(void)state;
 	map_of(&m, q35, ARRAY_SIZE(q35));
 	assert_int_equal(e820_change(&m, 0x200000, 0x600000, E820_RESERVED), 0);
-	assert_true(e820_all(&m, 0x200000, 0x600000, E820_RESERVED));
-	assert_true(e820_all(&m, 0x100000, 0x200000, E820_RAM));
+	assert_true(all(&m, 0x200000, 0x600000, E820_RESERVED));
+	assert_true(all(&m, 0x100000, 0x200000, E820_RAM));
 	assert_false(e820_any(&m, 0x200000, 0x600000, E820_RAM));
 	assert_int_equal(m.nr, ARRAY_SIZE(q35) + 2);
 	assert_int_equal(e820_change(&m, 0x200000, 0x600000, E820_RAM), 0);
 	check(&m, q35, ARRAY_SIZE(q35));
-	/* Only what is RAM: the hole and the reserved parts stay. */
-	assert_int_equal(e820_change_type(&m, 0x80000, 0x200000, E820_RAM, E820_UNUSABLE), 0);
-	assert_true(e820_all(&m, 0x80000, 0x9fc00, E820_UNUSABLE));
-	assert_true(e820_all(&m, 0x9fc00, 0xa0000, E820_RESERVED));
-	assert_false(e820_any(&m, 0xa0000, 0xf0000, E820_UNUSABLE));
-	assert_in_order(&m);
+	assert_true(e820_any(&m, 0x80000, 0x200000, E820_RAM));
+	assert_false(e820_any(&m, 0xa0000, 0xf0000, E820_RAM));
 }
 
 static void clipping_removes_ram_only(void **state)
@@ -190,7 +195,7 @@ static void clipping_removes_ram_only(void **state)
 	assert_true(e820_ram_end(&m) == 0x140000000);
 	e820_clip_ram(&m, 0x40000000);
 	assert_true(e820_ram_end(&m) == 0x40000000);
-	assert_true(e820_all(&m, 0xfffc0000, 0x100000000, E820_RESERVED));
+	assert_true(all(&m, 0xfffc0000, 0x100000000, E820_RESERVED));
 	e820_clip_ram(&m, 0);
 	assert_int_equal(e820_ram_end(&m), 0);
 	assert_int_equal(e820_ram_bytes(&m), 0);
@@ -203,16 +208,16 @@ static void a_free_range_avoids_what_is_busy(void **state)
 
 	(void)state;
 	map_of(&m, q35, ARRAY_SIZE(q35));
-	assert_true(e820_find(&m, 0x200000, 0x200000, 0, ~0ULL, true, NULL, 0) == 0x1ffe00000);
-	assert_int_equal(e820_find(&m, 0x200000, 0x200000, 0, 0x100000000, true, busy, 2), 0x7ee00000);
-	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x100000, ~0ULL, false, busy, 2), 0x500000);
-	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0, ~0ULL, false, busy, 2), 0x1000);
-	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0, 0x100000, true, busy, 2), 0x9e000);
-	assert_int_equal(e820_find(&m, 0x100000000, 0x1000, 0, ~0ULL, true, NULL, 0), 0x100000000);
-	assert_int_equal(e820_find(&m, 0x100001000, 0x1000, 0, ~0ULL, true, NULL, 0), 0);
-	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x200000000, ~0ULL, false, NULL, 0), 0);
-	assert_int_equal(e820_find(&m, 0, 0x1000, 0, ~0ULL, false, NULL, 0), 0);
-	assert_int_equal(e820_find(&m, ~0ULL, 0x1000, 0, ~0ULL, true, busy, 2), 0);
+	assert_true(e820_find(&m, 0x200000, 0x200000, ~0ULL, NULL, 0) == 0x1ffe00000);
+	assert_int_equal(e820_find(&m, 0x200000, 0x200000, 0x100000000, busy, 2), 0x7ee00000);
+	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x501000, busy, 2), 0x500000);
+	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x500000, busy, 2), 0x9e000);
+	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x2000, busy, 2), 0x1000);
+	assert_int_equal(e820_find(&m, 0x1000, 0x1000, 0x1000, busy, 2), 0);
+	assert_int_equal(e820_find(&m, 0x100000000, 0x1000, ~0ULL, NULL, 0), 0x100000000);
+	assert_int_equal(e820_find(&m, 0x100001000, 0x1000, ~0ULL, NULL, 0), 0);
+	assert_int_equal(e820_find(&m, 0, 0x1000, ~0ULL, NULL, 0), 0);
+	assert_int_equal(e820_find(&m, ~0ULL, 0x1000, ~0ULL, busy, 2), 0);
 }
 
 static void dom0_sees_the_apics_as_reserved(void **state)
@@ -224,9 +229,9 @@ static void dom0_sees_the_apics_as_reserved(void **state)
 	map_of(&m, q35, ARRAY_SIZE(q35));
 	assert_int_equal(e820_dom0_view(&view, &m, ioapic, 2), 0);
 	check(&m, q35, ARRAY_SIZE(q35));
-	assert_true(e820_all(&view, 0xfee00000, 0xfef00000, E820_RESERVED));
-	assert_true(e820_all(&view, 0xfec00000, 0xfec01000, E820_RESERVED));
-	assert_true(e820_all(&view, 0xfec10000, 0xfec11000, E820_RESERVED));
+	assert_true(all(&view, 0xfee00000, 0xfef00000, E820_RESERVED));
+	assert_true(all(&view, 0xfec00000, 0xfec01000, E820_RESERVED));
+	assert_true(all(&view, 0xfec10000, 0xfec11000, E820_RESERVED));
 	assert_int_equal(view.nr, ARRAY_SIZE(q35) + 3);
 	assert_in_order(&view);
 }
@@ -242,7 +247,6 @@ static void a_full_map_refuses_and_stays(void **state)
 	assert_int_equal(e820_sanitise(&m), 0);
 	memcpy(&before, &m, sizeof(m));
 	assert_int_equal(e820_change(&m, 0x1000, 0x2000, 2), -ENOSPC);
-	assert_int_equal(e820_change_type(&m, 0x1000, 0x2000, 1, 2), -ENOSPC);
 	assert_memory_equal(&m, &before, sizeof(m));
 	/* Whole entries can still change. */
 	assert_int_equal(e820_change(&m, 0, 0x3000, 2), 0);
@@ -298,25 +302,18 @@ static bool model_free(u32 first, u32 pages, const struct e820_range *busy, u32 
 static void compare_find(const struct e820_map *m)
 {
 	struct e820_range busy[4];
-	u32 nr = rnd() % 5, pages = 1 + rnd() % 16, align = 1u << rnd() % 4, floor = rnd() % PAGES,
-	    limit = rnd() % (PAGES + 1);
-	u64 low = 0, high = 0;
+	u32 nr = rnd() % 5, pages = 1 + rnd() % 16, align = 1u << rnd() % 4, limit = rnd() % (PAGES + 1);
+	u64 high = 0;
 
 	for (u32 i = 0; i < nr; i++) {
 		busy[i].start = rnd() % (PAGES * PAGE_SIZE);
 		busy[i].end = busy[i].start + rnd() % (32 * PAGE_SIZE);
 	}
 	for (u32 p = align; p + pages <= limit; p += align) {
-		if (p < floor || !model_free(p, pages, busy, nr))
-			continue;
-		if (!low)
-			low = p * PAGE_SIZE;
-		high = p * PAGE_SIZE;
+		if (model_free(p, pages, busy, nr))
+			high = p * PAGE_SIZE;
 	}
-	assert_int_equal(e820_find(m, pages * PAGE_SIZE, align * PAGE_SIZE, floor * PAGE_SIZE, limit * PAGE_SIZE,
-				   false, busy, nr), low);
-	assert_int_equal(e820_find(m, pages * PAGE_SIZE, align * PAGE_SIZE, floor * PAGE_SIZE, limit * PAGE_SIZE,
-				   true, busy, nr), high);
+	assert_int_equal(e820_find(m, pages * PAGE_SIZE, align * PAGE_SIZE, limit * PAGE_SIZE, busy, nr), high);
 }
 
 static void random_operations_match_the_model(void **state)
@@ -338,18 +335,13 @@ static void random_operations_match_the_model(void **state)
 		assert_int_equal(e820_sanitise(&m), 0);
 		compare(&m);
 		for (int step = 0; step < 40; step++) {
-			u32 first = rnd() % PAGES, n = rnd() % 64, to = rnd() % 6, from = 1 + rnd() % 5;
-			bool some = rnd() & 1;
+			u32 first = rnd() % PAGES, n = rnd() % 64, to = rnd() % 6;
 
 			if (first + n > PAGES)
 				n = PAGES - first;
-			if (some)
-				assert_int_equal(e820_change_type(&m, first * PAGE_SIZE, (first + n) * PAGE_SIZE, from, to), 0);
-			else
-				assert_int_equal(e820_change(&m, first * PAGE_SIZE, (first + n) * PAGE_SIZE, to), 0);
+			assert_int_equal(e820_change(&m, first * PAGE_SIZE, (first + n) * PAGE_SIZE, to), 0);
 			for (u32 p = first; p < first + n; p++)
-				if (!some || model[p] == from)
-					model[p] = to;
+				model[p] = to;
 			compare(&m);
 			compare_find(&m);
 		}

@@ -212,6 +212,7 @@ static void wrong_control_blocks_are_refused(void **state)
 	(void)state;
 	assert_int_equal(guest_init_control(&g, 4, mine, 0), -ENOENT);
 	assert_int_equal(guest_init_control(&g, 0, mine, 4096 - 71), -EINVAL);
+	assert_int_equal(guest_init_control(&g, 0, mine, 4096 - 64), -EINVAL);
 	assert_int_equal(guest_init_control(&g, 0, mine, 4), -EINVAL);
 	assert_int_equal(guest_init_control(&g, 0, mine, ~0u), -EINVAL);
 	assert_int_equal(guest_init_control(&g, 0, foreign, 0), -EINVAL);

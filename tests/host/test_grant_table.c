@@ -221,6 +221,23 @@ static void what_the_granter_changes_meanwhile_does_not_matter(void **state)
 	assert_int_equal(entry[8].flags, 0);
 }
 
+/* Like the one above, where the second use is of another kind than the first. */
+static void a_second_use_is_of_the_frame_and_domain_of_the_first(void **state)
+{
+	s64 h = map(a, 5, 8, GNTMAP_host_map | GNTMAP_readonly), h2;
+
+	(void)state;
+	assert_true(h >= 0);
+	entry[8].frame = 1;
+	h2 = map(a, 5, 8, GNTMAP_host_map);
+	assert_true(h2 >= 0);
+	assert_int_equal(unmap(a, h2), 0);
+	entry[8].domid = 6;
+	assert_int_equal(map(c, 5, 8, GNTMAP_host_map | GNTMAP_readonly), GNTST_general_error);
+	assert_int_equal(map(c, 5, 8, GNTMAP_host_map), GNTST_general_error);
+	assert_int_equal(unmap(a, h), 0);
+}
+
 static void a_failed_mapping_leaves_nothing(void **state)
 {
 	(void)state;
@@ -522,6 +539,7 @@ int main(void)
 		TEST(frames_the_granter_does_not_own_are_refused),
 		TEST(a_page_table_is_not_given_writable),
 		TEST(what_the_granter_changes_meanwhile_does_not_matter),
+		TEST(a_second_use_is_of_the_frame_and_domain_of_the_first),
 		TEST(a_failed_mapping_leaves_nothing),
 		TEST(a_mapping_that_cannot_be_told_is_undone),
 		TEST(a_failed_unmap_keeps_the_mapping),

@@ -6,7 +6,7 @@
 # scripts/run-qemu for `make run`; TESTS="tests/system/test_boot.py ..." runs only those.
 
 HV ?= xenolith
-SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) tests/bench/test_bars.py tests/fuzz/test_replay.py
+SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) tests/bench/test_bars.py tests/fuzz/test_replay.py tests/mutants/test_mutants.py
 TESTS ?= $(HOST_TESTS) $(SYSTEM_TESTS)
 HV_IMAGE := $(if $(filter xenolith,$(HV)),$(B)/xenolith)
 KERNEL := $(B)/kernel/vmlinux
@@ -20,7 +20,7 @@ $(error scripts/setup could not install what is missing; its message is above)
 endif
 endif
 
-.PHONY: setup fetch initramfs run test test-all bench
+.PHONY: setup fetch initramfs run test test-all bench size
 setup:
 	@echo "all packages are there"
 
@@ -56,6 +56,9 @@ test: $(MACHINE_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam
 
 test-all: export FULL = 1
 test-all: test
+
+size: $(MACHINE_FILES)
+	@python3 -B tests/system/test_size.py --table
 
 bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so guests
 	@python3 -B tests/bench/bench.py
