@@ -6,7 +6,7 @@
 USER_B := $(B)/user
 USER_FETCHED := $(USER_B)/linux/Makefile
 INITRAMFS_USER := $(B)/initramfs-user
-USER_FLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -static -pthread
+USER_FLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -static -fno-pie -no-pie -pthread
 
 # One program for each file, named NAME_64; those that look at what is different for 32 bits are also built as NAME_32.
 USER_BOTH := clocks debugger entry fpu processes segments signals
@@ -37,7 +37,7 @@ $(USER_B)/bin/%_64: tests/user/%.c tests/user/tap.h | $(USER_FETCHED)
 $(USER_B)/bin/%_32: tests/user/%.c tests/user/tap.h | $(USER_FETCHED)
 	@mkdir -p $(@D)
 	$(call say,USERCC,$@)
-	$(Q)$(CC) $(USER_FLAGS) -m32 $< -o $@
+	$(Q)$(CC) $(USER_FLAGS) -m32 -msse2 $< -o $@
 
 $(USER_B)/st/sysret_ss_attrs_64: LINUX_MORE := $(USER_B)/linux/thunks.S
 $(USER_B)/st/ptrace_syscall_32: LINUX_MORE := $(USER_B)/linux/raw_syscall_helper_32.S
