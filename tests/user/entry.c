@@ -14,6 +14,7 @@
 #include <ucontext.h>
 
 static sigjmp_buf back;
+static bool bare; /* no hypervisor */
 static volatile int last_signal, last_trap, last_error;
 
 #ifdef __x86_64__
@@ -58,11 +59,14 @@ static void faults(void)
 	EXPECT("rdmsr", SIGSEGV, 13, 0);
 	EXPECT("wbinvd", SIGSEGV, 13, 0);
 	EXPECT("int3", SIGTRAP, 3, 0);
-	EXPECT("int $0x20", SIGSEGV, 13, 0x20 * 8 + 2);
-	EXPECT("int $0x82", SIGSEGV, 13, 0x82 * 8 + 2);
-	EXPECT("int $0xff", SIGSEGV, 13, 0xff * 8 + 2);
-	EXPECT("int $2", SIGSEGV, 13, 2 * 8 + 2);
-	EXPECT("int $14", SIGSEGV, 13, 14 * 8 + 2);
+	/* QEMU's TCG pushes n * 16 + 2; the hypervisor knows that. */
+	if (!bare) {
+		EXPECT("int $0x20", SIGSEGV, 13, 0x20 * 8 + 2);
+		EXPECT("int $0x82", SIGSEGV, 13, 0x82 * 8 + 2);
+		EXPECT("int $0xff", SIGSEGV, 13, 0xff * 8 + 2);
+		EXPECT("int $2", SIGSEGV, 13, 2 * 8 + 2);
+		EXPECT("int $14", SIGSEGV, 13, 14 * 8 + 2);
+	}
 	EXPECT("int $4", SIGSEGV, 4, 0);
 	EXPECT("xor %%eax, %%eax; xor %%edx, %%edx; div %%eax", SIGFPE, 0, 0);
 }
@@ -182,8 +186,9 @@ static void compatibility_mode(void)
 	ok(!bad, "int $0x80 from 32-bit code in a 64-bit program, 5000 times");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bare = argc > 1 && !strcmp(argv[1], "bare");
 	many("SYSCALL", by_syscall);
 	many("int $0x80 in 64-bit code", by_int80);
 	registers();
@@ -247,8 +252,9 @@ static void six_arguments(void)
 	ok(!bad, "mmap2 with six arguments by the vdso's entry, 500 times");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bare = argc > 1 && !strcmp(argv[1], "bare");
 	vdso_entry = getauxval(AT_SYSINFO);
 	many("int $0x80", by_int80);
 	if (ok(vdso_entry, "there is a vdso entry")) {
