@@ -3,6 +3,7 @@
 
 A machine runs a list of programs (tests/user/initramfs/test/programs), and each
 becomes a test of its own: the machine boots when the first of them is asked for.
+`steps` names what runs before them, each with a + behind it.
 """
 import os
 import re
@@ -15,14 +16,15 @@ INITRD = os.path.join(BUILD, "initramfs-user")
 class Batch:
     """The programs `names` of the folder `folder`, run in one machine when first needed."""
 
-    def __init__(self, log, folder, names, argument="", hv=HV, limit=LIMIT, each=120, **options):
+    def __init__(self, log, folder, names, argument="", hv=HV, limit=LIMIT, each=120,
+                 steps="", **options):
         self.log = log
         self.names = names
         self.hv = hv
         self.limit = limit
         # A kernel's own messages would come in between what the programs say.
-        words = "xltest=programs+poweroff xlin=%s xlrun=%s xlarg=%s xllimit=%d loglevel=3" % (
-            folder, "+".join(names), argument, each)
+        words = "xltest=%sprograms+poweroff xlin=%s xlrun=%s xlarg=%s xllimit=%d loglevel=3" % (
+            steps, folder, "+".join(names), argument, each)
         options["dom0_options"] = (options.get("dom0_options", "") + " " + words).strip()
         self.options = options
         self.results = None
@@ -36,7 +38,7 @@ class Batch:
             this.expect_poweroff()
         except Failure as failure:
             self.problem = str(failure)
-        for match in re.finditer(r"^PROGRAM (\S+)\n(.*?)^PROGRAM \1 status (\d+)$", this.text,
+        for match in re.finditer(r"^PROGRAM (\S+)\n(.*?)^PROGRAM \1 status (\d+) at", this.text,
                                  re.MULTILINE | re.DOTALL):
             self.results[match[1]] = (int(match[3]), match[2])
         close_all(show=bool(self.problem))

@@ -21,7 +21,8 @@ FULL = bool(os.environ.get("FULL"))
 
 def add(label, names, **options):
     """A batch of programs on one machine, each a test."""
-    batch = Batch("user-" + label, "user", names, argument=HV, limit=900, each=300, **options)
+    options.setdefault("argument", HV)
+    batch = Batch("user-" + label, "user", names, limit=900, each=300, **options)
     for name in names:
         add_test("program_%s_passes_on_%s" % (name, label), tap_passes, batch, name)
 
@@ -29,6 +30,8 @@ def add(label, names, **options):
 # With SMAP a bare kernel's programs fault under TCG; the hypervisor leaves it off by itself.
 add("max", ALL, cpu="max,-smap", dom0_options="vsyscall=emulate")
 add("qemu64", ALL if FULL else BY_MODEL)
+add("two_cpus", ALL + ["cpus_64"] if FULL else ["cpus_64", "clocks_64", "fpu_64", "processes_64"],
+    cpu="max,-smap", smp=2)
 if FULL:
     add("haswell", ALL, cpu="Haswell,-smap")
     add("xpti", ALL, cpu="max,-smap", hv_options="xpti=on")
@@ -36,10 +39,7 @@ if FULL:
         dom0_options="clocksource=xen vsyscall=xonly")
 
 
-def swap_batch():
-    """swap.c takes the name of a disk."""
-    return Batch("user-swap", "user", ["swap_64"], argument="/dev/vda", limit=600, each=300,
-                 devices=disk("user-swap", "virtio-blk-pci"), modules=True)
-
-
+# Swapping needs a disk.
+add("swap", ["swap_64"], argument="/dev/vda", steps="modules+",
+    devices=disk("user-swap", "virtio-blk-pci"))
 run()
