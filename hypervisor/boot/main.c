@@ -151,7 +151,7 @@ static void __init build_and_start(void)
 	console_start_input();
 	dom0_build(&bootinfo, &options);
 	policy_set_time(&(struct policy_time){ .tsc_khz = tsc_khz, .tsc_to_ns_mul = clock_scale.mul,
-					       .tsc_shift = clock_scale.shift });
+					       .tsc_shift = clock_scale.shift, .tsc_reliable = tsc_reliable });
 	report_owners();
 	entry = boot_entry_tsc;
 	start = rdtsc();

@@ -68,6 +68,7 @@ struct vcpu {
 	u32 time_version;            /* [V] of the vcpu_time_info last published */
 	struct vcpu_runstate_info runstate; /* [S] */
 	u64 runstate_gva;            /* [V] registered area, 0 for none */
+	u64 time_gva;                /* [V] registered second copy of its time, 0 for none */
 
 	struct vcpu_events events;   /* [E] */
 	u32 virq_port[NR_VIRQS];     /* [E] per-vcpu VIRQs; 0 for none */

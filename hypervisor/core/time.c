@@ -14,6 +14,7 @@
 #include "core/time.h"
 #include "core/hypercall.h"
 #include "core/sched.h"
+#include "pv/vcpu_pv.h"
 #include "x86/asm.h"
 #include "x86/clock.h"
 #include "x86/cpu.h"
@@ -22,23 +23,38 @@ static spinlock_t wallclock_lock = SPINLOCK(RANK_TIME, "wall clock");
 static u64 wc_sec;
 static u32 wc_nsec;
 
-void time_publish(struct vcpu *v)
+/*
+ * The numbers are the same for ever and on each CPU, so only the version tells one
+ * writing from the next.
+ */
+static void write_info(struct vcpu_time_info *t, u32 version)
 {
-	struct vcpu_time_info *t = &v->vcpu_info->time;
 	const struct clock_scale *s = &clock_scale;
 
-	/* The version is ours, not the guest's copy of it, which it may have changed. */
-	v->time_version += 1 + (v->time_version & 1);
-	WRITE_ONCE(t->version, v->time_version);
+	WRITE_ONCE(t->version, version - 1);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	t->tsc_timestamp = s->tsc_start;
 	t->system_time = 0;
 	t->tsc_to_system_mul = s->mul;
 	t->tsc_shift = s->shift;
-	t->flags = 0;
+	t->flags = tsc_reliable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	v->time_version++;
-	WRITE_ONCE(t->version, v->time_version);
+	WRITE_ONCE(t->version, version);
+}
+
+void time_publish(struct vcpu *v)
+{
+	struct vcpu_time_info copy = { 0 };
+
+	/* The version is ours, not the guest's copy of it, which it may have changed. */
+	v->time_version = (v->time_version & ~1u) + 2;
+	write_info(&v->vcpu_info->time, v->time_version);
+	if (!v->time_gva || v != current)
+		return;
+	write_info(&copy, v->time_version);
+	/* A guest that has unmapped its second copy loses it. */
+	if (pv_copy_to_kernel(v, v->time_gva, &copy, sizeof(copy)))
+		v->time_gva = 0;
 }
 
 static void publish_locked(struct domain *d)

@@ -112,6 +112,7 @@ static long singleshot(struct vcpu *v, u64 gva)
 	return 0;
 }
 
+/* Another vcpu's area is written when that comes to a CPU the next time. */
 static long register_area(struct vcpu *v, u64 gva, u64 *slot, size_t bytes)
 {
 	u64 addr;
@@ -121,8 +122,12 @@ static long register_area(struct vcpu *v, u64 gva, u64 *slot, size_t bytes)
 	if (!guest_range_ok(addr, bytes))
 		return -EFAULT;
 	*slot = addr;
-	if (slot == &v->runstate_gva && v == current)
+	if (v != current)
+		return 0;
+	if (slot == &v->runstate_gva)
 		runstate_publish(v);
+	else
+		time_publish(v);
 	return 0;
 }
 
@@ -149,6 +154,8 @@ HYPERCALL(hc_vcpu_op)
 		return copy_to_guest(a3, &rs, sizeof(rs)) ? -EFAULT : 0;
 	case VCPUOP_register_runstate_memory_area:
 		return register_area(v, a3, &v->runstate_gva, sizeof(rs));
+	case VCPUOP_register_vcpu_time_memory_area:
+		return register_area(v, a3, &v->time_gva, sizeof(struct vcpu_time_info));
 	case VCPUOP_set_periodic_timer:
 		if (copy_from_guest(&per, a3, sizeof(per)))
 			return -EFAULT;

@@ -175,8 +175,8 @@ void pv_sysenter(struct vcpu *v, struct cpu_user_regs *regs)
 }
 
 /*
- * A return to the guest faulted: a selector or address it gave is bad. Its
- * failsafe callback gets the segment selectors too, to find out which.
+ * A data segment that the guest had loaded can't be loaded any more. Its failsafe
+ * callback gets the selectors, to find out which.
  */
 void pv_failsafe(struct vcpu *v, struct cpu_user_regs *regs)
 {

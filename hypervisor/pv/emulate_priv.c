@@ -26,15 +26,49 @@
 #include "x86/xsave.h"
 #include "core/physdev.h"
 
-static bool in_long_mode(const struct cpu_user_regs *regs)
+/*
+ * The segment that code runs in, by its descriptor in the guest's tables. The guest may have
+ * changed that since it was loaded; then it is the guest that gets another instruction decoded.
+ */
+struct code_segment {
+	u64 base;
+	bool long_mode;
+};
+
+/* Base of a code or data segment outside of 64-bit mode; 0 where the CPU would not load it. */
+static u64 descriptor_base(struct vcpu *v, u16 sel)
 {
-	u64 attrs;
+	u64 at = (sel & 4 ? LDT_VIRT(v->vcpu_id) : GDT_VIRT(v->vcpu_id)) + (sel & ~7u), desc = 0;
+	u32 valid = 0;
+
+	/*
+	 * VERR wants a present segment inside its table's limit (SDM 2, VERR). A page of
+	 * the LDT that isn't there, and that the guest no longer has, faults here too.
+	 */
+	__asm__ volatile("1: verr %w2; setz %b0; test %b0, %b0; jz 3f; 2: mov (%3), %1; 3:\n" EXTABLE(1b, 3b)
+			 EXTABLE(2b, 3b) : "+q"(valid), "+r"(desc) : "r"((u32)sel), "r"(at) : "cc");
+	return (desc >> 16 & 0xffffff) | (desc >> 56) << 24;
+}
+
+static struct code_segment code_segment(struct vcpu *v, const struct cpu_user_regs *regs)
+{
+	u64 attrs = 0;
 
 	if (likely(regs->cs == GUEST_CS64))
-		return true;
-	/* LAR shows the descriptor's L bit (SDM 2, LAR): bit 21. */
-	__asm__("1: lar %1, %0; jz 3f; 2: xor %k0, %k0; 3:" EXTABLE(1b, 2b) : "=r"(attrs) : "r"((u64)regs->cs) : "cc");
-	return attrs >> 21 & 1;
+		return (struct code_segment){ .long_mode = true };
+	if (regs->cs == GUEST_CS32)
+		return (struct code_segment){ .base = 0 };
+	/* LAR shows the descriptor's L bit (SDM 2, LAR): bit 21. A selector that is bad by now leaves it 0. */
+	__asm__ volatile("1: lar %1, %0; 2:\n" EXTABLE(1b, 2b) : "+r"(attrs) : "r"((u64)regs->cs) : "cc");
+	if (attrs >> 21 & 1)
+		return (struct code_segment){ .long_mode = true };
+	return (struct code_segment){ .base = descriptor_base(v, regs->cs) };
+}
+
+/* Linear address of `off` in the segment. */
+static u64 code_linear(const struct code_segment *cs, u64 off)
+{
+	return insn_linear(off, cs->base, cs->long_mode);
 }
 
 /* --- I/O ports ------------------------------------------------------------------------ */
@@ -47,10 +81,10 @@ static bool port_allowed(struct vcpu *v, u16 port, unsigned size)
 	/* A guest kernel is ring 1 to the virtual IOPL (abi.md 3.5). */
 	if (v->pv.iopl >= (v->pv.kernel_mode ? 1 : 3))
 		return true;
-	if (port + size > v->pv.iobitmap_ports || copy_from_guest(&bits[0], v->pv.iobitmap_gva + port / 8, 1))
+	if (port + size > v->pv.iobitmap_ports)
 		return false;
 	bits[1] = 0xff;
-	if ((port & 7) + size > 8 && copy_from_guest(&bits[1], v->pv.iobitmap_gva + port / 8 + 1, 1))
+	if (pv_copy_from_kernel(v, bits, v->pv.iobitmap_gva + port / 8, (port & 7) + size > 8 ? 2 : 1))
 		return false;
 	return !((bits[0] | bits[1] << 8) >> (port & 7) & ((1u << size) - 1));
 }
@@ -107,14 +141,16 @@ static void io_write(struct vcpu *v, u16 port, unsigned size, u32 val)
 	}
 }
 
-static u64 segment_base(struct vcpu *v, unsigned seg)
+static u64 segment_base(struct vcpu *v, const struct cpu_user_regs *regs, unsigned seg, bool lm)
 {
-	(void)v;
 	if (seg == SEG_FS)
 		return rdmsr(MSR_FS_BASE);
 	if (seg == SEG_GS)
 		return rdmsr(MSR_GS_BASE);
-	return 0;
+	if (lm)
+		return 0;
+	return descriptor_base(v, seg == SEG_CS ? regs->cs : seg == SEG_SS ? regs->ss :
+				  seg == SEG_ES ? read_selector_es() : read_selector_ds());
 }
 
 #define STRING_AT_ONCE 512 /* elements before interrupts are looked at again */
@@ -126,7 +162,7 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct i
 	u64 *ptr = in ? &regs->rdi : &regs->rsi;
 	u64 mask = i->adsize == 8 ? ~0ULL : i->adsize == 4 ? 0xffffffff : 0xffff;
 	s64 step = regs->rflags & RFLAGS_DF ? -(s64)i->opsize : i->opsize;
-	u64 base = segment_base(v, i->seg);
+	u64 base = segment_base(v, regs, i->seg, lm);
 
 	for (unsigned n = 0; !i->rep || (regs->rcx & mask); n++) {
 		u64 va = insn_linear(*ptr & mask, base, lm);
@@ -240,8 +276,7 @@ static bool read_cr(struct vcpu *v, unsigned cr, u64 *val)
 		*val = v->pv.kernel_cr3;
 		return true;
 	case 4:
-		*val = v->pv.cr4 | CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE |
-		       (read_cr4() & policy_guest_cr4() & CR4_FSGSBASE & v->pv.cr4);
+		*val = v->pv.cr4 | CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE;
 		return true;
 	default:
 		return false;
@@ -265,6 +300,7 @@ static bool write_cr(struct vcpu *v, unsigned cr, u64 val)
 	case 4:
 		/* Bits it may not have are dropped without a word, as the ABI says (abi.md 3.4). */
 		v->pv.cr4 = val & policy_guest_cr4();
+		pv_load_cr4(v);
 		return true;
 	default:
 		return false;
@@ -333,9 +369,10 @@ static bool kernel_insn(struct vcpu *v, struct cpu_user_regs *regs, const struct
 bool pv_emulate(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	u8 code[INSN_MAX_BYTES];
-	bool lm = in_long_mode(regs);
+	struct code_segment cs = code_segment(v, regs);
+	bool lm = cs.long_mode;
 	struct insn i;
-	size_t n = copy_from_guest_some(code, regs->rip, sizeof(code));
+	size_t n = copy_from_guest_some(code, code_linear(&cs, regs->rip), sizeof(code));
 	u64 cr2;
 
 	if (!n || insn_decode(&i, code, n, lm, regs))
@@ -397,6 +434,31 @@ bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 	return true;
 }
 
+/*
+ * SGDT, which no CPU refuses in ring 3 unless it is told to, gives the guest the address of
+ * its GDT's slot. Linux reads code descriptors there to find an instruction that faulted.
+ */
+bool pv_read_gdt(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2)
+{
+	struct code_segment cs = code_segment(v, regs);
+	u64 off = cr2 - GDT_VIRT(v->vcpu_id), val;
+	u8 code[INSN_MAX_BYTES];
+	size_t n = copy_from_guest_some(code, code_linear(&cs, regs->rip), sizeof(code));
+	struct insn i;
+
+	if (!v->pv.kernel_mode || !n || insn_decode(&i, code, n, cs.long_mode, regs) || i.class != INSN_MOV_FROM_MEM ||
+	    (off & 7) || i.opsize != 8 || off / 8 > HV_GDT_LIMIT / 8)
+		return false;
+	/* Of ours, the guest uses the segments it was given. */
+	val = off / 8 < FIRST_RESERVED_GDT_ENTRY || off / 8 == (GUEST_CS64 >> 3) || off / 8 == (GUEST_CS32 >> 3) ||
+			      off / 8 == (GUEST_SS >> 3) ?
+		      *(volatile u64 *)cr2 :
+		      0;
+	reg_write(regs, i.reg, val, 8);
+	regs->rip += i.length;
+	return true;
+}
+
 /* --- Writes to page tables -------------------------------------------------------------------- */
 
 /* STOS or MOVS: forward as far as the page goes, backward one element; what is left of a REP faults again. */
@@ -425,11 +487,12 @@ static bool drop_string(struct cpu_user_regs *regs, const struct insn *i)
 static bool drop_write(struct cpu_user_regs *regs)
 {
 	u8 code[INSN_MAX_BYTES];
-	size_t n = copy_from_guest_some(code, regs->rip, sizeof(code));
+	struct code_segment cs = code_segment(current, regs);
+	size_t n = copy_from_guest_some(code, code_linear(&cs, regs->rip), sizeof(code));
 	u64 new, flags, ones;
 	struct insn i;
 
-	if (!n || insn_decode(&i, code, n, in_long_mode(regs), regs) || !i.opsize || i.opsize > 8)
+	if (!n || insn_decode(&i, code, n, cs.long_mode, regs) || !i.opsize || i.opsize > 8)
 		return false;
 	if (i.class == INSN_STOS || i.class == INSN_MOVS)
 		return drop_string(regs, &i);
@@ -451,6 +514,7 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	u8 code[INSN_MAX_BYTES];
 	mfn_t table, target;
 	u64 *pl1e, pte, *entry, old, part, new, flags;
+	struct code_segment cs;
 	unsigned shift, n;
 	struct insn i;
 	u64 mask;
@@ -476,8 +540,9 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	if (!hold_l1_table(target, v->domain))
 		return false;
 	rc = -EINVAL;
-	n = copy_from_guest_some(code, regs->rip, sizeof(code));
-	if (!n || insn_decode(&i, code, n, in_long_mode(regs), regs))
+	cs = code_segment(v, regs);
+	n = copy_from_guest_some(code, code_linear(&cs, regs->rip), sizeof(code));
+	if (!n || insn_decode(&i, code, n, cs.long_mode, regs))
 		goto out;
 	shift = (va & 7) * 8;
 	if (i.opsize > 8 || (va & 7) + i.opsize > 8)

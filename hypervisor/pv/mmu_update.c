@@ -253,11 +253,13 @@ static u64 read_unheld(mfn_t table, unsigned i)
 	return e;
 }
 
-/* L1 entry that maps `va` in the loaded tables of `v`: its table is held until release. NULL where there is none. */
+/*
+ * L1 entry that maps `va` in the tables of v's kernel, whichever mode it is in: its table is held until release.
+ * NULL where there is none.
+ */
 u64 *guest_l1_entry(struct vcpu *v, u64 va, mfn_t *table)
 {
-	u64 cr3 = v->pv.kernel_mode ? v->pv.kernel_cr3 : v->pv.user_cr3;
-	mfn_t mfn = MFN(cr3 >> PAGE_SHIFT);
+	mfn_t mfn = MFN(v->pv.kernel_cr3 >> PAGE_SHIFT);
 
 	/* Ours, and what is not canonical: the bits looked at below could be those of one of our slots. */
 	if (unlikely(va >= LOWER_HALF_END && va < HV_VIRT_END))

@@ -33,18 +33,33 @@ static bool from_guest(const struct cpu_user_regs *regs)
 	return regs->cs & 3;
 }
 
+/* Where the guest has what the CPU reads at `cr2` in the slot of its LDT. */
+static u64 table_address(struct vcpu *v, u64 cr2)
+{
+	u64 off = cr2 - LDT_VIRT(v->vcpu_id);
+
+	return off < 0x10000 ? v->pv.ldt_base + off : cr2;
+}
+
 /*
  * The IRET to the guest faulted. The exception frame lies just below the guest's
  * rip..ss in cpu_info, so its general registers are where SAVE_REGS put them,
- * one or two words off; move them home and tell the guest.
+ * one or two words off; move them home. The guest sees the fault as that of the
+ * first instruction it would have gone on with: it tells best what was wrong.
  */
 static void __noreturn bad_return(struct cpu_user_regs *regs)
 {
 	struct cpu_user_regs *home = guest_regs();
+	struct vcpu *v = current;
+	unsigned vector = regs->entry_vector & 0xff;
+	u32 error = regs->error_code;
 
 	memmove(home, regs, offsetof(struct cpu_user_regs, error_code));
 	home->entry_vector = 0;
-	pv_failsafe(current, home);
+	if (vector == 14)
+		pv_inject_page_fault(v, home, table_address(v, read_cr2()), error & ~1u);
+	else
+		pv_inject(v, home, vector, error);
 	reset_stack_and_exit();
 }
 
@@ -174,14 +189,20 @@ static void do_page_fault(struct cpu_user_regs *regs)
 
 	if (unlikely(!from_guest(regs)))
 		return hypervisor_fault(regs);
-	/* What the guest itself does there (bit 2: user) is an access to our addresses like any other. */
-	if (unlikely(cr2 >= LDT_VIRT(v->vcpu_id) && cr2 < LDT_VIRT(v->vcpu_id) + 0x10000 && !(ec & 4))) {
+	/* The slot of its GDT, then that of its LDT. */
+	if (unlikely(cr2 - GDT_VIRT(v->vcpu_id) < 0x20000)) {
 		u64 off = cr2 - LDT_VIRT(v->vcpu_id);
 
-		/* The CPU read a descriptor of the guest's LDT. The guest sees a fault on its own page, if any. */
-		if (pv_map_ldt_page(v, off))
-			return;
-		pv_inject_page_fault(v, regs, v->pv.ldt_base + off, ec & ~1u);
+		/*
+		 * The CPU read a descriptor of the guest's LDT, and the guest sees a fault on its own
+		 * page, if any. What it does there itself (bit 2: user) is an access to our addresses.
+		 */
+		if (off < 0x10000 && !(ec & 4)) {
+			if (!pv_map_ldt_page(v, off))
+				pv_inject_page_fault(v, regs, v->pv.ldt_base + off, ec & ~1u);
+		} else if (off < 0x10000 || !pv_read_gdt(v, regs, cr2)) {
+			pv_inject_page_fault(v, regs, cr2, ec);
+		}
 		return;
 	}
 	/* A write to a page that is there: perhaps to a page table, which the guest sees as read-only. */

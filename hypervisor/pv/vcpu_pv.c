@@ -113,6 +113,30 @@ void pv_enter_user(struct vcpu *v)
 	load_table(v, v->pv.user_cr3);
 }
 
+int pv_copy_from_kernel(struct vcpu *v, void *dst, u64 gva, size_t bytes)
+{
+	int rc;
+
+	if (v->pv.kernel_mode)
+		return copy_from_guest(dst, gva, bytes);
+	write_cr3(v->pv.kernel_cr3);
+	rc = copy_from_guest(dst, gva, bytes);
+	write_cr3(v->pv.user_cr3);
+	return rc;
+}
+
+int pv_copy_to_kernel(struct vcpu *v, u64 gva, const void *src, size_t bytes)
+{
+	int rc;
+
+	if (v->pv.kernel_mode)
+		return copy_to_guest(gva, src, bytes);
+	write_cr3(v->pv.kernel_cr3);
+	rc = copy_to_guest(gva, src, bytes);
+	write_cr3(v->pv.user_cr3);
+	return rc;
+}
+
 /*
  * XPTI: brings this CPU's root table in line with the table the guest thinks it
  * runs on. There are two, so that going back and forth between a guest's kernel
@@ -150,18 +174,20 @@ void xpti_sync_root(void)
 
 /* --- Segments ------------------------------------------------------------------------- */
 
-static u16 read_selector_ds(void) { u16 s; __asm__("mov %%ds, %0" : "=r"(s)); return s; }
-static u16 read_selector_es(void) { u16 s; __asm__("mov %%es, %0" : "=r"(s)); return s; }
+u16 read_selector_ds(void) { u16 s; __asm__ volatile("mov %%ds, %0" : "=r"(s)); return s; }
+u16 read_selector_es(void) { u16 s; __asm__ volatile("mov %%es, %0" : "=r"(s)); return s; }
 static u16 read_selector_fs(void) { u16 s; __asm__("mov %%fs, %0" : "=r"(s)); return s; }
 static u16 read_selector_gs(void) { u16 s; __asm__("mov %%gs, %0" : "=r"(s)); return s; }
 
-/* Loads a selector; a bad one becomes null. */
+/* Loads a selector; a bad one becomes null. True when it was good. */
 #define LOAD_SELECTOR(seg, sel)                                                   \
 	({                                                                        \
-		u32 s_ = (sel);                                                   \
+		const u32 wanted_ = (sel);                                        \
+		u32 s_ = wanted_;                                                 \
 		__asm__ volatile("1: mov %0, %%" #seg "\n2:\n"                    \
 				 ".pushsection .text.fixup, \"ax\"; 3: xor %k0, %k0; jmp 1b; .popsection\n" \
 				 EXTABLE(1b, 3b) : "+r"(s_));                     \
+		s_ == wanted_;                                                    \
 	})
 
 static void load_gdt(struct vcpu *v)
@@ -219,24 +245,42 @@ static void load_debug_registers(struct vcpu *v)
 	}
 }
 
+/*
+ * TSD makes rdtsc fault in ring 3, kernel included, for which it is emulated. Without
+ * FSGSBASE the four instructions that use it fault, as a guest expects that has not set it.
+ */
+void pv_load_cr4(struct vcpu *v)
+{
+	const u64 theirs = CR4_TSD | CR4_DE | CR4_FSGSBASE;
+	u64 now = read_cr4(), want = (now & ~theirs) | (v->pv.cr4 & theirs);
+
+	if (want != now)
+		write_cr4(want);
+}
+
 void pv_load(struct vcpu *v)
 {
 	struct pv_vcpu *pv = &v->pv;
 	struct cpu_info *ci = this_cpu_info();
+	bool good;
 
 	if (!v->domain->pv.xpti)
 		ci->hv_cr3 = 0;
 	load_guest_table(v);
 	load_gdt(v);
-	LOAD_SELECTOR(ds, pv->ds);
-	LOAD_SELECTOR(es, pv->es);
-	LOAD_SELECTOR(fs, pv->fs);
-	LOAD_SELECTOR(gs, pv->gs);
+	good = LOAD_SELECTOR(ds, pv->ds);
+	good &= LOAD_SELECTOR(es, pv->es);
+	good &= LOAD_SELECTOR(fs, pv->fs);
+	good &= LOAD_SELECTOR(gs, pv->gs);
 	wrmsr(MSR_FS_BASE, pv->fs_base);
 	wrmsr(MSR_GS_BASE, pv->kernel_mode ? pv->gs_base_kernel : pv->gs_base_user);
 	wrmsr(MSR_KERNEL_GS_BASE, pv->kernel_mode ? pv->gs_base_user : pv->gs_base_kernel);
 	load_debug_registers(v);
+	pv_load_cr4(v);
 	ci->regs = pv->regs;
+	/* While it was not here, somebody changed a descriptor: its kernel hears of it, with what should have been. */
+	if (unlikely(!good))
+		pv_failsafe(v, &ci->regs);
 }
 
 void pv_unload(void)

@@ -13,6 +13,14 @@ void load_guest_table(struct vcpu *v);
 void pv_enter_kernel(struct vcpu *v);
 /* The other way. The user page table must not be null. */
 void pv_enter_user(struct vcpu *v);
+/* Copies from and to addresses of v's kernel, in whichever mode v is; v is current. 0 or -EFAULT. */
+int pv_copy_from_kernel(struct vcpu *v, void *dst, u64 gva, size_t bytes);
+int pv_copy_to_kernel(struct vcpu *v, u64 gva, const void *src, size_t bytes);
+/* Loads what v has chosen of CR4; v is on this CPU. */
+void pv_load_cr4(struct vcpu *v);
+/* Selectors that no entry saves: what is in the CPU is the guest's. */
+u16 read_selector_ds(void);
+u16 read_selector_es(void);
 /* On and off this CPU: selectors, bases, descriptor tables, registers. */
 void pv_save(struct vcpu *v);
 void pv_load(struct vcpu *v);
@@ -46,7 +54,7 @@ void pv_inject_page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u
 void pv_software_int(struct vcpu *v, struct cpu_user_regs *regs, unsigned n, u64 rip_of_insn);
 /* An NMI that is due, unless one is being handled: masked until the iret hypercall. */
 void pv_deliver_nmi(struct vcpu *v, struct cpu_user_regs *regs);
-/* What it is told when a return to it failed. */
+/* What it is told when one of pv.ds, es, fs, gs can't be loaded. */
 void pv_failsafe(struct vcpu *v, struct cpu_user_regs *regs);
 
 /* Called by pv/entry.S. */
@@ -62,6 +70,8 @@ void xpti_sync_root(void);
 bool pv_emulate(struct vcpu *v, struct cpu_user_regs *regs);
 /* #UD that may be a forced CPUID: true where it was one. */
 bool pv_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
+/* A fault at `cr2` in the slot of v's GDT: true where it was a read by v's kernel and was done. */
+bool pv_read_gdt(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2);
 /* A write to a read-only page: true where it was a page-table write and was done. */
 bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
 

@@ -16,9 +16,11 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/paging.h"
+#include "x86/policy.h"
 
 struct clock_scale clock_scale;
 u32 tsc_khz;
+bool tsc_reliable;
 u64 apic_timer_hz;
 static u64 apic_ticks_per_ns; /* times 2^32 */
 
@@ -104,6 +106,8 @@ void __init clock_init(const struct acpi_info *acpi)
 	struct reading a, b;
 	u64 ticks, want;
 
+	/* TCG's TSC is one virtual clock for all its CPUs, though it does not say so in CPUID. */
+	tsc_reliable = host_has(X86_FEATURE_ITSC) || host_cpu.under_tcg;
 	find_reference(acpi);
 	want = ref_hz * MEASURE_NS / 1000000000ULL;
 	apic_timer_free_run();

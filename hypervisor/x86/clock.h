@@ -14,6 +14,8 @@ struct clock_scale {
 };
 extern struct clock_scale clock_scale;
 extern u32 tsc_khz;
+/* The TSC runs at one rate whatever the CPU does, so that programs may be shown it as a clock. */
+extern bool tsc_reliable;
 
 /* Measures the TSC and the local APIC's timer. Boot CPU; acpi and apic are known. */
 void clock_init(const struct acpi_info *acpi);

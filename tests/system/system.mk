@@ -51,7 +51,7 @@ $(INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initram
 run: $(MACHINE_FILES)
 	@scripts/run-qemu --hv $(HV) $(RUN)
 
-test: $(MACHINE_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam
+test: $(MACHINE_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
 	@HV=$(HV) scripts/run-tests $(TESTS)
 
 test-all: export FULL = 1
