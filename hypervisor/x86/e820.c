@@ -123,10 +123,15 @@ static u64 __init read64(const u8 *p)
 	return v;
 }
 
+/* The last type of ACPI 6.5, table 15.6. Loaders have numbers above it for what they know better (GRUB on UEFI). */
+#define E820_LAST 12
+
 /* Both forms have address, size and type at the same places. */
 static int __init add_raw(struct e820_map *m, const u8 *p)
 {
-	return e820_add(m, read64(p), read64(p + 8), read32(p + 16));
+	u32 type = read32(p + 16);
+
+	return e820_add(m, read64(p), read64(p + 8), type <= E820_LAST ? type : E820_RESERVED);
 }
 
 static int __init finish(struct e820_map *m, int rc)
