@@ -26,6 +26,7 @@
 #include "x86/irq.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
+#include "x86/pci.h"
 #include "x86/policy.h"
 #include "x86/smp.h"
 #include "x86/vga.h"
@@ -115,6 +116,7 @@ static void __init build_and_start(void)
 	pcpus[0].apic_id = apic_id();
 	pcpus[0].online = true;
 	irq_init(&acpi);
+	pci_init(&acpi, &bootinfo.e820);
 	clock_init(&acpi);
 	/* System time begins here: what was measured before is forgotten. */
 	clock_scale.tsc_start = rdtsc();

@@ -26,7 +26,7 @@ def guest(name, machine, devices, cpu="qemu64,+rdrand"):
 
 
 add_test("guest_msi_with_a_device_that_interrupts_when_told", guest, "msi-guest", "q35",
-         ["edu", "virtio-rng-pci"])
+         ["edu", "virtio-rng-pci", "e1000e"])
 if os.environ.get("FULL"):
     add_test("guest_msi_on_pc_with_two_functions_of_msi_x", guest, "msi-guest-pc", "pc",
              ["edu", "virtio-rng-pci", "virtio-balloon-pci"], cpu="max")
