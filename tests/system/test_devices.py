@@ -82,7 +82,7 @@ def moves_data(name, disks=(), nets=(), protect=False, **options):
         steps.append("messages")
         # Else Linux itself forbids it; and /dev/mem writes nothing that lies behind all memory.
         line += " iomem=relaxed"
-        options.setdefault("memory", "5G")
+        options.setdefault("memory", "3G")
     steps += ["disk"] * bool(disks) + ["net"] * bool(nets)
     with boot(name, devices=arguments(name, disks, nets), limit=(4 if FULL else 2) * LIMIT,
               dom0_options="%s xltest=%s+poweroff" % (line, "+".join(steps)), **options) as this:
