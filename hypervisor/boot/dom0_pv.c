@@ -332,7 +332,7 @@ static u64 __init rsdp_to_tell(const struct bootinfo *bi)
 	/* A copy that the loader made. Its place will be RAM of dom0 or others. */
 	if (e820_any(&bi->e820, bi->rsdp, bi->rsdp + 1, E820_RAM)) {
 		if (bi->efi)
-			hv_log(LOG_WARNING, "the loader does not say where the firmware's RSDP is, only copies it: dom0 finds no ACPI tables\n");
+			hv_log(LOG_WARNING, "the loader copied the RSDP and does not say from where: dom0 finds no ACPI tables\n");
 		return 0;
 	}
 	return bi->rsdp;
@@ -352,7 +352,7 @@ static void __init fill_command_line(struct start_info *si, const struct bootinf
 		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
 }
 
-/* What the screen shows now, so that dom0's kernel can go on drawing. Nothing is known without a framebuffer on UEFI. */
+/* What the screen shows now, for dom0's kernel to go on from. On UEFI without a framebuffer nothing is known. */
 static void __init fill_screen(struct start_info *si, const struct bootinfo *bi)
 {
 	struct dom0_vga_console_info *vga = (void *)(si + 1);

@@ -29,9 +29,8 @@
  * not the device can mask.
  *
  * What this can't hold: a device can be told to write a message by DMA, and dom0
- * can move a table that is in use to where it has it mapped (then its messages
- * are lost: table_find() is asked again before each write). Both need interrupt
- * remapping.
+ * can move the BAR of a table that is in use to where nothing is guarded. Both
+ * need interrupt remapping.
  *
  * msi_lock (RANK_MSI) guards all of it, the window, and any config space that is
  * read, changed and written back.

@@ -45,8 +45,8 @@ void __init pci_init(const struct acpi_info *acpi, const struct e820_map *map)
 
 		/* Firmware that is wrong about the place would have us guard something else. */
 		if (end <= start || !e820_all(map, start, end, E820_RESERVED)) {
-			hv_log(LOG_WARNING, "PCI: the memory map does not reserve %#llx-%#llx, where the MCFG table has the configuration space of segment %u\n",
-			       (unsigned long long)start, (unsigned long long)end - 1, m->segment);
+			hv_log(LOG_WARNING, "PCI: configuration space of segment %u at %#llx-%#llx is not reserved in the memory map, so not guarded\n",
+			       m->segment, (unsigned long long)start, (unsigned long long)end - 1);
 			continue;
 		}
 		regions[nr_regions++] = (struct region){ PFN_DOWN(start), PFN_DOWN(end - 1), m->segment, m->start_bus };

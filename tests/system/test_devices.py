@@ -84,7 +84,7 @@ def moves_data(name, disks=(), nets=(), protect=False, **options):
         line += " iomem=relaxed"
         options.setdefault("memory", "3G")
     steps += ["disk"] * bool(disks) + ["net"] * bool(nets)
-    with boot(name, devices=arguments(name, disks, nets), limit=(4 if FULL else 2) * LIMIT,
+    with boot(name, devices=arguments(name, disks, nets), limit=(8 if FULL else 2) * LIMIT,
               dom0_options="%s xltest=%s+poweroff" % (line, "+".join(steps)), **options) as this:
         for step in steps:
             begin = this.position
