@@ -21,7 +21,9 @@ BUILD = os.path.join(TOP, "build")
 HVS = ("xenolith", "xen", "bare")
 KERNELS = {"vmlinux": os.path.join(BUILD, "kernel/vmlinux"),
            "vmlinuz": os.path.join(BUILD, "kernel/vmlinuz")}
-LOADERS = ("kernel", "multiboot1", "multiboot2", "pvh")
+LOADERS = ("kernel", "multiboot1", "multiboot2", "efi", "pvh")
+# UEFI firmware of Debian's package ovmf; it keeps no settings.
+OVMF = "/usr/share/ovmf/OVMF.fd"
 
 MULTIBOOT_MAGIC = 0x1badb002
 
@@ -127,7 +129,8 @@ def boot_arguments(config, scratch):
                 "-initrd", config.kernel_file()]
     if config.loader != "kernel":
         make_iso(config, scratch + ".iso")
-        return ["-cdrom", scratch + ".iso", "-boot", "d"]
+        firmware = ["-bios", OVMF] if config.loader == "efi" else []
+        return firmware + ["-cdrom", scratch + ".iso", "-boot", "d"]
     first = config.kernel_file() + " " + config.dom0_line()
     modules = double_commas(first.strip())
     if config.initrd:
@@ -136,7 +139,7 @@ def boot_arguments(config, scratch):
 
 
 def make_iso(config, iso):
-    """A GRUB image for BIOS that loads by multiboot or multiboot2."""
+    """A GRUB image that loads by multiboot or multiboot2, on BIOS or UEFI."""
     files = [config.image(), config.kernel_file()] + ([config.initrd] if config.initrd else [])
     options = [config.hv_line(), config.dom0_line(), ""]
     command = [os.path.join(TOP, "scripts/mkiso"), config.loader, iso]

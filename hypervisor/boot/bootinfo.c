@@ -8,6 +8,11 @@
  *
  * PVH has one module in practice: the dom0 kernel, whose options are then taken
  * from the hypervisor's line after " -- ".
+ *
+ * On UEFI only multiboot 2 tells enough: GRUB adds the address of the EFI system
+ * table, whose configuration tables say where the RSDP is. The tags also hold a
+ * copy of it, but a copy lies in RAM that will be dom0's, where dom0 could not
+ * find it.
  */
 #include "boot/bootinfo.h"
 #include "lib/string.h"
@@ -31,7 +36,32 @@ struct mb1_module {
 struct mb2_tag {
 	u32 type, size;
 };
-enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_LOADER = 2, MB2_MODULE = 3, MB2_MMAP = 6, MB2_RSDP_OLD = 14, MB2_RSDP_NEW = 15 };
+enum {
+	MB2_END = 0, MB2_CMDLINE = 1, MB2_LOADER = 2, MB2_MODULE = 3, MB2_MMAP = 6, MB2_FRAMEBUFFER = 8,
+	MB2_EFI64 = 12, MB2_RSDP_OLD = 14, MB2_RSDP_NEW = 15
+};
+
+/* 3.6.12, with the reserved word as wide as in the specification's own header file. */
+struct mb2_framebuffer {
+	struct mb2_tag tag;
+	u64 base;
+	u32 pitch, width, height;
+	u8 bpp, kind;
+	u16 reserved;
+	u8 red_pos, red_size, green_pos, green_size, blue_pos, blue_size;
+} __packed;
+#define MB2_FB_DIRECT 1 /* colours are in the pixels: no palette, no text */
+
+/* UEFI 2.10, 4.2 to 4.6, for 64-bit firmware; offsets in bytes. */
+#define EFI_TABLE_SIGNATURE 0x5453595320494249ULL
+#define EFI_TABLE_BYTES 120
+#define EFI_NR_CONFIG 104
+#define EFI_CONFIG 112
+#define EFI_MAX_CONFIG 256 /* more than any firmware has */
+struct efi_config {
+	u64 guid[2];
+	u64 table;
+};
 
 typedef const void *(*map_fn)(u64 pa, u64 len);
 
@@ -124,7 +154,54 @@ static int parse_mb1(u64 info_pa, map_fn map, struct bootinfo *bi, const char **
 	return 0;
 }
 
-static int mb2_one_tag(const struct mb2_tag *tag, u64 pa, struct bootinfo *bi, const char **error)
+static u64 efi_word(const void *table, u32 at)
+{
+	u64 v;
+
+	memcpy(&v, (const u8 *)table + at, sizeof(v));
+	return v;
+}
+
+/* The RSDP by the configuration tables of the EFI system table at `pa`, that of ACPI 2.0 first; 0: none. */
+static u64 efi_rsdp(u64 pa, map_fn map)
+{
+	/* 8868e871-e4f1-11d3-bc22-0080c73c8881, eb9d2d30-2d88-11d3-9a16-0090273fc14d */
+	static const u64 acpi2[2] = { 0x11d3e4f18868e871, 0x81883cc7800022bc };
+	static const u64 acpi1[2] = { 0x11d32d88eb9d2d30, 0x4dc13f279000169a };
+	const void *system = map(pa, EFI_TABLE_BYTES);
+	u64 nr, list, older = 0;
+
+	if (!system || efi_word(system, 0) != EFI_TABLE_SIGNATURE)
+		return 0;
+	nr = min(efi_word(system, EFI_NR_CONFIG), (u64)EFI_MAX_CONFIG);
+	list = efi_word(system, EFI_CONFIG);
+	for (u64 i = 0; i < nr; i++) {
+		const struct efi_config *c = map(list + i * sizeof(*c), sizeof(*c));
+
+		if (!c)
+			break;
+		if (!memcmp(c->guid, acpi2, sizeof(acpi2)))
+			return c->table;
+		if (!memcmp(c->guid, acpi1, sizeof(acpi1)))
+			older = c->table;
+	}
+	return older;
+}
+
+/* What no kernel could draw on is as if it were not there. */
+static void mb2_framebuffer(const struct mb2_framebuffer *f, u32 bytes, struct boot_framebuffer *fb)
+{
+	if (bytes < sizeof(*f) || f->kind != MB2_FB_DIRECT || !f->width || !f->height || f->bpp < 15 || f->bpp > 32 ||
+	    f->pitch > 0xffff || f->height > 0xffff || f->width > f->pitch / ((f->bpp + 7u) / 8))
+		return;
+	*fb = (struct boot_framebuffer){
+		.base = f->base, .pitch = f->pitch, .width = f->width, .height = f->height, .bpp = f->bpp,
+		.red_pos = f->red_pos, .red_size = f->red_size, .green_pos = f->green_pos,
+		.green_size = f->green_size, .blue_pos = f->blue_pos, .blue_size = f->blue_size,
+	};
+}
+
+static int mb2_one_tag(const struct mb2_tag *tag, u64 pa, struct bootinfo *bi, u64 *efi_table, const char **error)
 {
 	const u32 *words = (const u32 *)(tag + 1);
 	const char *text = (const char *)(tag + 1);
@@ -155,6 +232,15 @@ static int mb2_one_tag(const struct mb2_tag *tag, u64 pa, struct bootinfo *bi, c
 			return -EINVAL;
 		}
 		break;
+	case MB2_FRAMEBUFFER:
+		mb2_framebuffer((const struct mb2_framebuffer *)tag, tag->size, &bi->fb);
+		break;
+	case MB2_EFI64:
+		if (tag->size >= 16) {
+			bi->efi = true;
+			*efi_table = efi_word(tag, 8);
+		}
+		break;
 	case MB2_RSDP_OLD:
 	case MB2_RSDP_NEW:
 		/* A copy of the RSDP; where the original lies the tag does not say. The copy stays in place. */
@@ -168,7 +254,7 @@ static int mb2_one_tag(const struct mb2_tag *tag, u64 pa, struct bootinfo *bi, c
 static int parse_mb2(u64 info_pa, map_fn map, struct bootinfo *bi, const char **error)
 {
 	const u32 *total = map(info_pa, 8);
-	u64 pos = 8;
+	u64 pos = 8, efi_table = 0;
 
 	bi->named = true;
 	while (total && pos + sizeof(struct mb2_tag) <= *total) {
@@ -178,10 +264,13 @@ static int parse_mb2(u64 info_pa, map_fn map, struct bootinfo *bi, const char **
 		    !(tag = map(info_pa + pos, tag->size)))
 			break;
 		if (tag->type == MB2_END) {
+			u64 rsdp = efi_table ? efi_rsdp(efi_table, map) : 0;
+
+			bi->rsdp = rsdp ? rsdp : bi->rsdp;
 			bi->protocol = "multiboot 2";
 			return 0;
 		}
-		if (mb2_one_tag(tag, info_pa + pos, bi, error))
+		if (mb2_one_tag(tag, info_pa + pos, bi, &efi_table, error))
 			return -EINVAL;
 		pos += ALIGN_UP(tag->size, 8u);
 	}

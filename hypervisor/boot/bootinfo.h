@@ -20,6 +20,14 @@ struct boot_module {
 	char cmdline[1024];
 };
 
+/* A linear framebuffer with direct colours: places and sizes of each colour in bits. */
+struct boot_framebuffer {
+	u64 base; /* physical; 0: the loader set no such mode */
+	u32 pitch, width, height; /* bytes, pixels, pixels */
+	u8 bpp;
+	u8 red_pos, red_size, green_pos, green_size, blue_pos, blue_size;
+};
+
 struct bootinfo {
 	const char *protocol;
 	char cmdline[BOOT_CMDLINE];
@@ -28,6 +36,8 @@ struct bootinfo {
 	struct e820_map e820;
 	bool named; /* command lines begin with the file's name (all loaders but GRUB 2 and PVH) */
 	u64 rsdp; /* physical address the loader gave, 0 for none */
+	bool efi; /* started by UEFI firmware, whose boot services have ended */
+	struct boot_framebuffer fb;
 };
 
 /*

@@ -406,16 +406,75 @@ static const char *__init kernel_options(const struct bootinfo *bi)
  */
 #define LINUX_TIMER_WORD "xen_timer_slop=4000 "
 
+/*
+ * What dom0 must be told to find the ACPI tables: it looks below 1 MiB itself, as on
+ * a BIOS, but not elsewhere. 0: nothing.
+ */
+static u64 __init rsdp_to_tell(const struct bootinfo *bi)
+{
+	if (bi->rsdp < MiB(1))
+		return 0;
+	/* A copy that the loader made. Its place will be RAM of dom0 or others. */
+	if (e820_any(&bi->e820, bi->rsdp, bi->rsdp + 1, E820_RAM)) {
+		if (bi->efi)
+			hv_log(LOG_WARNING, "the loader copied the RSDP and does not say from where: dom0 finds no ACPI tables\n");
+		return 0;
+	}
+	return bi->rsdp;
+}
+
 static void __init fill_command_line(struct start_info *si, const struct build *b, const struct bootinfo *bi,
 				     const struct hv_options *o)
 {
 	const char *opts = kernel_options(bi), *extra = o->dom0_extra ? o->dom0_extra : "";
-	/* In front, so that the user's own word comes later and holds. */
-	const char *first = strcmp(b->elf.guest_os, "linux") ? "" : LINUX_TIMER_WORD;
+	u64 rsdp = rsdp_to_tell(bi);
+	char first[80] = "";
+	size_t n = 0;
 
+	/* In front, so that the user's own words come later and hold. */
+	if (!strcmp(b->elf.guest_os, "linux"))
+		n = snprintf_hv(first, sizeof(first), LINUX_TIMER_WORD);
+	if (rsdp)
+		snprintf_hv(first + n, sizeof(first) - n, "acpi_rsdp=%#llx ", (unsigned long long)rsdp);
 	if (snprintf_hv((char *)si->cmd_line, MAX_GUEST_CMDLINE, "%s%s%s%s", first, opts, *extra ? " " : "", extra) >=
 	    MAX_GUEST_CMDLINE)
 		hv_log(LOG_WARNING, "dom0's command line is cut at %d characters\n", MAX_GUEST_CMDLINE - 1);
+}
+
+/* What the screen shows now, for dom0's kernel to go on from. On UEFI without a framebuffer nothing is known. */
+static void __init fill_screen(struct start_info *si, const struct bootinfo *bi)
+{
+	struct dom0_vga_console_info *vga = (void *)(si + 1);
+	const struct boot_framebuffer *fb = &bi->fb;
+	unsigned colours = fb->red_size + fb->green_size + fb->blue_size;
+
+	si->console.dom0.info_off = sizeof(*si);
+	si->console.dom0.info_size = fb->base || !bi->efi ? sizeof(*vga) : 0;
+	if (!fb->base) {
+		vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
+		vga->u.text_mode_3.font_height = 16;
+		vga->u.text_mode_3.rows = 25;
+		vga->u.text_mode_3.columns = 80;
+		return;
+	}
+	vga->video_type = bi->efi ? XEN_VGATYPE_EFI_LFB : XEN_VGATYPE_VESA_LFB;
+	vga->u.vesa_lfb.width = fb->width;
+	vga->u.vesa_lfb.height = fb->height;
+	vga->u.vesa_lfb.bytes_per_line = fb->pitch;
+	vga->u.vesa_lfb.bits_per_pixel = fb->bpp;
+	vga->u.vesa_lfb.lfb_base = fb->base;
+	vga->u.vesa_lfb.ext_lfb_base = fb->base >> 32;
+	vga->u.vesa_lfb.lfb_size = ((u64)fb->pitch * fb->height + KiB(64) - 1) / KiB(64);
+	vga->u.vesa_lfb.red_pos = fb->red_pos;
+	vga->u.vesa_lfb.red_size = fb->red_size;
+	vga->u.vesa_lfb.green_pos = fb->green_pos;
+	vga->u.vesa_lfb.green_size = fb->green_size;
+	vga->u.vesa_lfb.blue_pos = fb->blue_pos;
+	vga->u.vesa_lfb.blue_size = fb->blue_size;
+	if (colours < fb->bpp) {
+		vga->u.vesa_lfb.rsvd_pos = colours;
+		vga->u.vesa_lfb.rsvd_size = fb->bpp - colours;
+	}
 }
 
 static void __init fill_start_info(struct build *b, const struct bootinfo *bi, const struct hv_options *o)
@@ -447,16 +506,7 @@ static void __init fill_start_info(struct build *b, const struct bootinfo *bi, c
 		}
 	}
 	fill_command_line(si, b, bi, o);
-	{
-		struct dom0_vga_console_info *vga = (void *)(si + 1);
-
-		si->console.dom0.info_off = sizeof(*si);
-		si->console.dom0.info_size = sizeof(*vga);
-		vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
-		vga->u.text_mode_3.font_height = 16;
-		vga->u.text_mode_3.rows = 25;
-		vga->u.text_mode_3.columns = 80;
-	}
+	fill_screen(si, bi);
 }
 
 /* --- Rights ----------------------------------------------------------------------------------------------- */

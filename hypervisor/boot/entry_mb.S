@@ -42,6 +42,9 @@ multiboot2_header:
 	.short	3, 0				/* entry */
 	.long	12, PA(start32)
 	.balign	8
+	.short	5, 1				/* a framebuffer is welcome, of any size; optional */
+	.long	20, 0, 0, 0
+	.balign	8
 	.short	6, 0				/* modules on page boundaries */
 	.long	8
 	.balign	8

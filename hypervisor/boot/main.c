@@ -30,6 +30,7 @@
 #include "x86/nmi.h"
 #include "x86/panic.h"
 #include "x86/paging.h"
+#include "x86/pci.h"
 #include "x86/policy.h"
 #include "x86/protection.h"
 #include "x86/smp.h"
@@ -60,6 +61,9 @@ static void __init parse_options(void)
 {
 	bool bad = cmdline_parse(bootinfo.cmdline, &options, NULL);
 
+	/* The text screen is not there, or not to be seen: UEFI, or a graphics mode. dom0 will draw. */
+	if (bootinfo.efi || bootinfo.fb.base)
+		options.console &= ~CONSOLE_VGA;
 	console_init(&options);
 	hv_log(LOG_INFO, "Xenolith, a hypervisor that speaks the Xen 4.17 ABI; loaded by %s\n", bootinfo.protocol);
 	hv_log(LOG_INFO, "command line: %s\n", bootinfo.cmdline);
@@ -133,6 +137,7 @@ static void __init build_and_start(void)
 	pcpus[0].apic_id = apic_id();
 	pcpus[0].online = true;
 	irq_init(&acpi);
+	pci_init(&acpi, &bootinfo.e820);
 	clock_init(&acpi);
 	/* System time begins here: what was measured before is forgotten. */
 	clock_scale.tsc_start = rdtsc();
@@ -171,7 +176,9 @@ void __noreturn __init boot_main(u32 magic, u64 info)
 		hv_stop("can't read what the loader passed: %s", error);
 	cpu_identify(&options);
 	if (acpi_parse(&acpi, bootinfo.rsdp, &(struct acpi_env){ map_low, say }))
-		hv_stop("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers");
+		hv_stop("no usable ACPI tables; Xenolith needs them to find interrupt controllers and timers%s",
+			 magic == MB1_LOADER_MAGIC ? " (on a UEFI machine, load it by multiboot2)" : "");
+	bootinfo.rsdp = acpi.rsdp_pa;
 	if (!acpi.nr_ioapic)
 		hv_stop("the ACPI tables name no IO-APIC, which Xenolith needs for interrupts");
 	/* RAM that the direct map can't show stays unused. */

@@ -104,6 +104,9 @@ HYPERCALL(hc_platform_op)
 	case XENPF_get_cpuinfo:
 		rc = cpu_info(&op.u.pcpu_info);
 		break;
+	/* Firmware's code would run with all of our rights. dom0 was told of no EFI, so it does not ask. */
+	case XENPF_efi_runtime_call:
+		return -EOPNOTSUPP;
 	default:
 		return -ENOSYS;
 	}

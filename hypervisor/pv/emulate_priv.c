@@ -461,46 +461,65 @@ bool pv_read_gdt(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2)
 
 /* --- Writes to page tables -------------------------------------------------------------------- */
 
-/* STOS or MOVS: forward as far as the page goes, backward one element; what is left of a REP faults again. */
-static bool drop_string(struct cpu_user_regs *regs, const struct insn *i)
+/*
+ * STOS or MOVS to such a frame: element by element, as far as the page goes, one with
+ * the direction flag set; what is left of a REP faults again. False: nothing was done.
+ */
+static bool string_to_registers(struct cpu_user_regs *regs, const struct insn *i, mfn_t frame)
 {
 	bool down = regs->rflags & RFLAGS_DF;
-	u64 nr = 1, step;
+	u64 step = down ? -(u64)i->opsize : i->opsize, nr = 0;
 
 	if (i->adsize != 8)
 		return false;
-	if (i->rep && !down)
-		nr = max((PAGE_SIZE - (regs->rdi & ~PAGE_MASK)) / i->opsize, 1ULL);
-	nr = i->rep ? min(nr, regs->rcx) : 1;
-	step = nr * i->opsize;
-	regs->rdi += down ? -step : step;
-	if (i->class == INSN_MOVS)
-		regs->rsi += down ? -step : step;
-	if (i->rep)
-		regs->rcx -= nr;
+	do {
+		unsigned offset = regs->rdi & ~PAGE_MASK;
+		u64 value = i->value;
+
+		if (i->rep && !regs->rcx)
+			break;
+		if (i->class == INSN_MOVS) {
+			value = 0;
+			if (copy_from_guest(&value, regs->rsi, i->opsize))
+				return nr > 0;
+			regs->rsi += step;
+		}
+		if (offset + i->opsize <= PAGE_SIZE)
+			io_frame_write(frame, offset, i->opsize, value);
+		regs->rdi += step;
+		if (i->rep)
+			regs->rcx--;
+		nr++;
+	} while (i->rep && !down && (regs->rdi & ~PAGE_MASK) >= i->opsize);
 	if (!i->rep || !regs->rcx)
 		regs->rip += i->length;
 	return true;
 }
 
-/* A write to device registers that only the hypervisor writes: the instruction is done, and nothing is stored. */
-static bool drop_write(struct cpu_user_regs *regs)
+/* A write to a page of device registers that guests may only read: x86/msi.c does what is allowed of it. */
+static bool write_registers(struct cpu_user_regs *regs, mfn_t frame, u64 va)
 {
 	u8 code[INSN_MAX_BYTES];
 	struct code_segment cs = code_segment(current, regs);
 	size_t n = copy_from_guest_some(code, code_linear(&cs, regs->rip), sizeof(code));
-	u64 new, flags, ones;
+	unsigned offset = va & ~PAGE_MASK;
+	u64 old = 0, new, flags;
 	struct insn i;
+	bool fits;
 
 	if (!n || insn_decode(&i, code, n, cs.long_mode, regs) || !i.opsize || i.opsize > 8)
 		return false;
 	if (i.class == INSN_STOS || i.class == INSN_MOVS)
-		return drop_string(regs, &i);
-	/* What reads as well finds all ones, as where no device answers. */
-	ones = ~0ULL >> (64 - i.opsize * 8);
-	if (insn_apply_alu(&i, regs, ones, &new, &flags))
+		return string_to_registers(regs, &i, frame);
+	/* No register lies across two pages. */
+	fits = offset + i.opsize <= PAGE_SIZE;
+	if (fits && i.class != INSN_MOV_TO_MEM)
+		old = io_frame_read(frame, offset, i.opsize);
+	if (insn_apply_alu(&i, regs, old, &new, &flags))
 		return false;
-	insn_finish(&i, regs, ones, flags);
+	if (fits)
+		io_frame_write(frame, offset, i.opsize, new);
+	insn_finish(&i, regs, old, flags);
 	return true;
 }
 
@@ -535,8 +554,8 @@ bool pv_write_page_table(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
 	if (pte & PTE_RW)
 		return guest_may_write(v, va);
 	target = MFN((pte & PTE_MFN_MASK) >> PAGE_SHIFT);
-	if (io_frame_readonly(target))
-		return drop_write(regs);
+	if (unlikely(!mfn_valid(target) || page_owner(mfn_to_page(target)) == DOMID_IO))
+		return io_frame_readonly(target) && write_registers(regs, target, va);
 	if (!hold_l1_table(target, v->domain))
 		return false;
 	rc = -EINVAL;

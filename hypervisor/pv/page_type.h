@@ -131,7 +131,7 @@ void unshare_page(mfn_t mfn);
 /* Fills the hypervisor's slots of a new L4 of `d`. */
 void domain_fill_l4(struct domain *d, u64 *l4);
 void m2p_set(mfn_t mfn, u64 pfn);
-/* A frame that is not RAM and that guests may only read: it holds MSI-X messages (x86/msi.c). */
+/* A frame that is not RAM and that guests may only read: MSI-X messages or PCI configuration space (x86/msi.c). */
 bool io_frame_readonly(mfn_t mfn);
 struct domain *domain_of_owner(domid_t id);
 /* An L4 changed: CPUs that run on a copy of it (XPTI) must copy again. */

@@ -123,10 +123,15 @@ static u64 __init read64(const u8 *p)
 	return v;
 }
 
+/* The last type of ACPI 6.5, table 15.6. Loaders have numbers above it for what they know better (GRUB on UEFI). */
+#define E820_LAST 12
+
 /* Both forms have address, size and type at the same places. */
 static int __init add_raw(struct e820_map *m, const u8 *p)
 {
-	return e820_add(m, read64(p), read64(p + 8), read32(p + 16));
+	u32 type = read32(p + 16);
+
+	return e820_add(m, read64(p), read64(p + 8), type <= E820_LAST ? type : E820_RESERVED);
 }
 
 static int __init finish(struct e820_map *m, int rc)
@@ -242,6 +247,15 @@ bool __init e820_any(const struct e820_map *m, u64 start, u64 end, u32 type)
 		if (m->e[i].type == type && m->e[i].addr < end && end_of(&m->e[i]) > start)
 			return true;
 	return false;
+}
+
+bool __init e820_all(const struct e820_map *m, u64 start, u64 end, u32 type)
+{
+	/* Touching entries of one type are merged, so one entry must hold it all. */
+	for (u32 i = 0; i < m->nr; i++)
+		if (m->e[i].type == type && m->e[i].addr <= start && end_of(&m->e[i]) >= end)
+			return true;
+	return start >= end;
 }
 
 /* The busy range that start..end touches, or NULL. */

@@ -65,7 +65,8 @@ void e820_clip_ram(struct e820_map *m, u64 limit);
 u64 e820_ram_end(const struct e820_map *m);
 u64 e820_ram_bytes(const struct e820_map *m);
 
-/* True where any of start..end has type `type`. */
+/* True where all (any) of start..end has type `type`. */
+bool e820_all(const struct e820_map *m, u64 start, u64 end, u32 type);
 bool e820_any(const struct e820_map *m, u64 start, u64 end, u32 type);
 
 /*

@@ -12,8 +12,13 @@
  *  2. A message is masked, where the device can, while no event channel is bound.
  *     An MSI without a mask bit that comes before that is lost, as on bare metal.
  *  3. MSI is enabled only while its message is in use, and sends one vector only.
- *  4. While a function uses MSI-X, or is lent away, its table's frames are in
- *     tables[], and nobody gets them mapped writable from then on.
+ *  4. The MSI-X tables of all functions that dom0 has announced are in tables[],
+ *     which follows their BARs until messages are in use. Nobody gets a table's
+ *     frames mapped writable, and configuration space neither.
+ *
+ * Writes to such frames fault, and what of them is none of our affair is done
+ * here for the guest (io_frame_write): many a device has other registers in the
+ * page of its table.
  *
  * What a device shows in config space, and what dom0 makes of it, is not
  * trusted: a table is written only where dom0 could have written itself, which
@@ -23,8 +28,9 @@
  * All messages are edge triggered: no EOI from the guest is needed, whether or
  * not the device can mask.
  *
- * What this can't hold: memory-mapped config space is dom0's to write, and a
- * device can be told to write a message by DMA. Both need interrupt remapping.
+ * What this can't hold: a device can be told to write a message by DMA, and dom0
+ * can move the BAR of a table that is in use to where nothing is guarded. Both
+ * need interrupt remapping.
  *
  * msi_lock (RANK_MSI) guards all of it, the window, and any config space that is
  * read, changed and written back.
@@ -68,7 +74,7 @@ struct message {
 };
 
 struct table {
-	u64 maddr;
+	u64 maddr;  /* 0: it is nowhere at present */
 	u32 entries;
 	u16 bdf;
 	u16 users;  /* messages */
@@ -151,18 +157,31 @@ static int table_find(u16 bdf, u8 cap, struct table *t)
 }
 
 /*
- * Shows an entry through the window. Another CPU may still have an older
- * translation of it: it drops that here too, before it uses the window.
+ * Shows `bytes` of device memory, up to a page, through the window, which exists.
+ * Another CPU may still have an older translation of it: it drops that here too,
+ * before it uses the window.
  */
-static volatile u32 *table_entry(const struct table *t, u32 entry)
+static volatile void *show(u64 maddr, u64 bytes)
 {
-	u64 maddr = t->maddr + entry * ENTRY_BYTES, offset = maddr & ~PAGE_MASK;
-	u64 pages = PFN_UP(offset + ENTRY_BYTES);
+	u64 offset = maddr & ~PAGE_MASK, pages = PFN_UP(offset + bytes);
 
 	map_pages(window, MFN(PFN_DOWN(maddr)), pages, HV_UC);
 	for (u64 i = 0; i < pages; i++)
 		invlpg(window + i * PAGE_SIZE);
-	return (volatile u32 *)(window + offset);
+	return (volatile void *)(window + offset);
+}
+
+static volatile u32 *table_entry(const struct table *t, u32 entry)
+{
+	return show(t->maddr + entry * ENTRY_BYTES, ENTRY_BYTES);
+}
+
+/* The window's two pages; what they show first does not matter. False: no room in our address space. */
+static bool window_ready(u64 maddr)
+{
+	if (!window)
+		window = (u64)ioremap(ALIGN_DOWN(maddr, PAGE_SIZE), 2 * PAGE_SIZE);
+	return window != 0;
 }
 
 struct reach {
@@ -224,55 +243,85 @@ static struct table *table_of(u16 bdf)
 	return NULL;
 }
 
-/* The table of a function that begins to use it: from now on ours, and without a valid entry. */
+static bool in_use(const struct table *t) { return t->users || t->lent; }
+
+/*
+ * Where the table of `bdf`, which has MSI-X at `cap`, is now; one in use is left where
+ * it was. NULL: there is no room for it in tables[].
+ */
+static struct table *table_learn(u16 bdf, u8 cap)
+{
+	struct table *t = table_of(bdf), now = { 0 };
+
+	if (t && in_use(t))
+		return t;
+	if (!t) {
+		if (nr_tables == ARRAY_SIZE(tables))
+			return NULL;
+		t = &tables[nr_tables];
+		WRITE_ONCE(nr_tables, nr_tables + 1);
+	}
+	if (table_find(bdf, cap, &now))
+		now.maddr = 0;
+	*t = now;
+	return t;
+}
+
+/* The table of a function that begins to use it, without a valid entry then, or goes on to. */
 static int table_take(u16 bdf, u8 cap, struct table **table)
 {
-	struct table *t = table_of(bdf), now;
+	struct table *t = table_learn(bdf, cap), now;
 	struct reach was;
 
+	if (!t)
+		return -ENOSPC;
 	if (table_find(bdf, cap, &now))
 		return -EINVAL;
-	if (t) {
-		*table = t;
+	*table = t;
+	if (in_use(t))
 		return t->maddr == now.maddr && t->entries == now.entries ? 0 : -EBUSY;
-	}
-	if (!window) {
-		/* Where it shows first does not matter: the address is what is wanted. */
-		window = (u64)ioremap(ALIGN_DOWN(now.maddr, PAGE_SIZE), 2 * PAGE_SIZE);
-	}
-	if (!window || nr_tables == ARRAY_SIZE(tables))
+	if (!window_ready(t->maddr))
 		return -ENOSPC;
 	was = table_open(bdf, cap);
-	for (u32 i = 0; i < now.entries; i++)
-		table_entry(&now, i)[ENTRY_CONTROL] |= ENTRY_MASKED;
+	for (u32 i = 0; i < t->entries; i++)
+		table_entry(t, i)[ENTRY_CONTROL] |= ENTRY_MASKED;
 	table_close(bdf, cap, was);
-	now.users = 0;
-	now.lent = false;
-	*table = &tables[nr_tables];
-	tables[nr_tables] = now;
-	WRITE_ONCE(nr_tables, nr_tables + 1);
 	return 0;
 }
 
-static void table_drop_unused(struct table *t)
+static void table_forget(u16 bdf)
 {
-	if (t->users || t->lent)
+	struct table *t = table_of(bdf);
+
+	if (!t || in_use(t) || bit_test(known, bdf))
 		return;
 	WRITE_ONCE(nr_tables, nr_tables - 1);
 	*t = tables[nr_tables];
 }
 
+/* Does any table reach into first..last (machine addresses)? */
+static bool touches_table(u64 first, u64 last)
+{
+	for (u32 i = 0; i < nr_tables; i++) {
+		const struct table *t = &tables[i];
+
+		if (t->maddr && first < t->maddr + t->entries * ENTRY_BYTES && last >= t->maddr)
+			return true;
+	}
+	return false;
+}
+
 bool io_frame_readonly(mfn_t mfn)
 {
-	bool found = false;
+	u32 function;
+	bool found;
 
-	/* Most machines map their devices before any uses MSI-X. */
+	if (pci_config_frame(mfn.m, &function))
+		return true;
 	if (!READ_ONCE(nr_tables))
 		return false;
 	spin_lock(&msi_lock);
-	for (u32 i = 0; i < nr_tables && !found; i++)
-		found = mfn.m >= PFN_DOWN(tables[i].maddr) &&
-			mfn.m <= PFN_DOWN(tables[i].maddr + tables[i].entries * ENTRY_BYTES - 1);
+	found = touches_table(mfn.m << PAGE_SHIFT, (mfn.m << PAGE_SHIFT) + PAGE_SIZE - 1);
 	spin_unlock(&msi_lock);
 	return found;
 }
@@ -316,7 +365,7 @@ static int map_locked(u16 bdf, bool msix, u32 entry)
 	}
 	irq = rc = irq_msi_alloc(&m.vector);
 	if (irq < 0)
-		goto drop;
+		return rc;
 	if (msix) {
 		rc = msix_write(&m, false);
 		if (rc)
@@ -329,9 +378,6 @@ static int map_locked(u16 bdf, bool msix, u32 entry)
 	return irq;
 free:
 	irq_msi_free(irq);
-drop:
-	if (t)
-		table_drop_unused(t);
 	return rc;
 }
 
@@ -360,10 +406,8 @@ void msi_unmap(u32 irq)
 	spin_lock(&msi_lock);
 	m = message_of(irq);
 	if (m->msix) {
-		struct table *t = table_of(m->bdf);
-
-		t->users--;
-		table_drop_unused(t);
+		table_of(m->bdf)->users--;
+		table_forget(m->bdf);
 	} else if (still_there(m->bdf, m->cap, false)) {
 		u32 control = pci_read(m->bdf, m->cap + CAP_CONTROL, 2);
 
@@ -400,7 +444,12 @@ int msi_device_add(u16 bdf, u16 answers)
 
 	spin_lock(&msi_lock);
 	if (pci_present(answers)) {
+		u8 cap = pci_find_cap(bdf, PCI_CAP_MSIX);
+
 		bit_set(known, bdf);
+		/* Before its driver maps it. Without room that is missed, and tried again at its first message. */
+		if (cap)
+			table_learn(bdf, cap);
 		rc = 0;
 	}
 	spin_unlock(&msi_lock);
@@ -413,6 +462,7 @@ int msi_device_remove(u16 bdf)
 
 	spin_lock(&msi_lock);
 	was = bit_test_and_clear(known, bdf);
+	table_forget(bdf);
 	spin_unlock(&msi_lock);
 	return was ? 0 : -ENODEV;
 }
@@ -473,7 +523,7 @@ int msi_lend(u16 bdf, bool lent)
 			rc = -EBUSY;
 		if (!rc) {
 			t->lent = false;
-			table_drop_unused(t);
+			table_forget(bdf);
 		}
 	}
 	spin_unlock(&msi_lock);
@@ -511,10 +561,78 @@ static bool write_may_pass(u16 bdf, unsigned reg, unsigned size, u32 *value)
 	return true;
 }
 
+static void config_write(u16 bdf, unsigned reg, unsigned size, u32 value)
+{
+	const struct table *t;
+
+	if (!write_may_pass(bdf, reg, size, &value))
+		return;
+	pci_write(bdf, reg, size, value);
+	if (reg >= PCI_BAR0 && reg < PCI_BAR_END && (t = table_of(bdf)) && !in_use(t)) {
+		u8 cap = pci_find_cap(bdf, PCI_CAP_MSIX);
+
+		if (cap)
+			table_learn(bdf, cap);
+	}
+}
+
 void msi_guest_config_write(u32 cf8, unsigned off, unsigned size, u32 value)
 {
+	if (!pci_cf8_names(cf8))
+		return;
 	spin_lock(&msi_lock);
-	if (write_may_pass(cf8 >> 8, (cf8 & 0xfc) + off, size, &value))
-		pci_cf8_write(cf8, off, size, value);
+	config_write(cf8 >> 8, (cf8 & 0xfc) + off, size, value);
+	spin_unlock(&msi_lock);
+}
+
+/* --- Frames that guests may only read -------------------------------------------------------- */
+
+u64 io_frame_read(mfn_t mfn, unsigned offset, unsigned size)
+{
+	u64 maddr = mfn.m << PAGE_SHIFT | offset, value = ~0ULL;
+
+	spin_lock(&msi_lock);
+	if (window_ready(maddr)) {
+		volatile void *p = show(maddr, size);
+
+		value = size == 1 ? *(volatile u8 *)p : size == 2 ? *(volatile u16 *)p :
+			size == 4 ? *(volatile u32 *)p : *(volatile u64 *)p;
+	}
+	spin_unlock(&msi_lock);
+	return value;
+}
+
+static void write_through(u64 maddr, unsigned size, u64 value)
+{
+	volatile void *p;
+
+	if (!window_ready(maddr))
+		return;
+	p = show(maddr, size);
+	if (size == 1)
+		*(volatile u8 *)p = value;
+	else if (size == 2)
+		*(volatile u16 *)p = value;
+	else if (size == 4)
+		*(volatile u32 *)p = value;
+	else
+		*(volatile u64 *)p = value;
+}
+
+void io_frame_write(mfn_t mfn, unsigned offset, unsigned size, u64 value)
+{
+	u64 maddr = mfn.m << PAGE_SHIFT | offset;
+	u32 bdf;
+
+	spin_lock(&msi_lock);
+	if (pci_config_frame(mfn.m, &bdf) && bdf != ~0u && offset < PCI_PORTS_END) {
+		/* Dword by dword, and never across two: no device has to understand more. */
+		for (; size == 8; size = 4, offset += 4, value >>= 32)
+			config_write(bdf, offset & ~3u, 4, value);
+		if ((offset & 3) + size <= 4 && !(offset & (size - 1)))
+			config_write(bdf, offset, size, value);
+	} else if (!touches_table(maddr, maddr + size - 1)) {
+		write_through(maddr, size, value);
+	}
 	spin_unlock(&msi_lock);
 }

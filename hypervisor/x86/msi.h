@@ -38,5 +38,12 @@ int msi_lend(u16 bdf, bool lent);
 
 /* dom0's write to its port 0xcfc + off (0..3), when its 0xcf8 is `cf8`. */
 void msi_guest_config_write(u32 cf8, unsigned off, unsigned size, u32 value);
+/*
+ * A frame for which io_frame_readonly() is true, read and written for the guest that
+ * has it mapped: `size` 1, 2, 4 or 8 bytes at `offset`, all within the page. Of a
+ * write only what the guest may write is done.
+ */
+u64 io_frame_read(mfn_t mfn, unsigned offset, unsigned size);
+void io_frame_write(mfn_t mfn, unsigned offset, unsigned size, u64 value);
 
 #endif

@@ -162,6 +162,9 @@ static uint64_t bad_frames[16] = { BAD_MFN >> 12 };
 static struct mmu_update update_bad_mfn = { BAD_MFN, 0 };
 static struct mmu_update m2p_bad_mfn = { BAD_MFN | MMU_MACHPHYS_UPDATE, 0 };
 static struct xen_platform_op platform_old = { XENPF_settime64, 0x02000000, { .pad = { 0 } } };
+static struct xen_platform_op platform_efi = {
+	XENPF_efi_runtime_call, XENPF_INTERFACE_VERSION, { .efi_runtime_call = { .function = XEN_EFI_get_time } }
+};
 static struct xen_platform_op platform_unknown = { 999, XENPF_INTERFACE_VERSION, { .pad = { 0 } } };
 static struct xen_memory_reservation take_foreign = { 0, 1, 0, 0, NO_SUCH_DOMAIN };
 static struct xen_memory_reservation take_bad_list = { UNMAPPED, 1, 0, 0, DOMID_SELF };
@@ -243,6 +246,7 @@ static const struct call calls[] = {
 	      NOT_CANONICAL, NOT_CANONICAL, 0),
 	CALL2("sched_op_compat with an unknown command", sched_op_compat, -XEN_ENOSYS, -XEN_EINVAL, 99),
 	CALL("platform_op of another interface version", platform_op, -XEN_EACCES, P(&platform_old)),
+	CALL("platform_op for a runtime service of EFI", platform_op, -XEN_EOPNOTSUPP, P(&platform_efi)),
 	CALL("platform_op with an unknown command", platform_op, -XEN_ENOSYS, P(&platform_unknown)),
 	CALL2("set_debugreg 8", set_debugreg, -XEN_ENODEV, -XEN_EINVAL, 8, 0),
 	CALL2("set_debugreg -1", set_debugreg, -XEN_ENODEV, -XEN_EINVAL, 0xffffffff, 0),

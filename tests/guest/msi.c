@@ -15,6 +15,7 @@
 #define CAP_MSIX	0x11
 #define ENABLE		1
 #define EDU		0x11e81234
+#define Q35		0x29c08086
 #define EDU_RAISE	0x60
 #define EDU_ACK		0x64
 #define NOWHERE		0xf7		/* 00:1e.7 */
@@ -22,6 +23,9 @@
 #define physdev(cmd, arg) hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_##cmd, arg)
 
 SNIPPET(store_rdi, "mov %eax, (%rdi)");
+SNIPPET(store_quad, "mov %rax, (%rdi)");
+SNIPPET(store_byte, "mov %al, (%rdi)");
+SNIPPET(or_byte, "or %al, (%rdi)");
 SNIPPET(store_string, "cld; rep stosb");
 SNIPPET(move_string, "cld; rep movsb");
 
@@ -284,6 +288,94 @@ static void msix_places(unsigned int bdf, unsigned int bar, unsigned int last)
 	tap_long(unmap(pirq), 0, "the_last_entry_is_unmapped");
 }
 
+/* With no message in use, what is protected is where the BAR says that the table is. */
+static void table_moves(unsigned int bdf, unsigned char *page, uint64_t want)
+{
+	unsigned int bar = 0x10 + 4 * (config_read(bdf, capability(bdf, CAP_MSIX) + 4) & 7);
+	uint32_t was = config_read(bdf, bar);
+	uint64_t pte;
+
+	config_write(bdf, bar, was - 0x10000000);
+	map_pte(page, want & ~(uint64_t)PTE_RW);
+	map_pte(page, want);
+	pt_entry(kernel_l4_mfn(), (uint64_t)page, 1, &pte);
+	tap_ok(pte & PTE_RW, "where_a_table_was_is_writable");
+	map_pte(page, want - 0x10000000);
+	pt_entry(kernel_l4_mfn(), (uint64_t)page, 1, &pte);
+	tap_ok(!(pte & PTE_RW), "where_it_is_now_is_not");
+	config_write(bdf, bar, was);
+	tap_long(device_op(pci_device_remove, bdf), 0, "the_function_is_removed");
+	map_pte(page, want & ~(uint64_t)PTE_RW);
+	map_pte(page, want);
+	pt_entry(kernel_l4_mfn(), (uint64_t)page, 1, &pte);
+	tap_ok(pte & PTE_RW, "the_table_of_a_function_not_known_is_writable");
+	tap_long(device_add(bdf), 0, "the_function_is_announced_again");
+	map_pte(page, want & ~(uint64_t)PTE_RW);
+}
+
+/* Stores into one function's configuration space in memory; addresses are offsets. */
+static unsigned char *config_page;
+
+static bool store(const void *code, unsigned int reg, uint64_t value, uint64_t count)
+{
+	struct regs regs = { .rax = value, .rdi = (uint64_t)config_page + reg, .rcx = count };
+
+	return run_kernel(code, &regs).vector == NO_FAULT;
+}
+
+static uint32_t memory_read(unsigned int reg)
+{
+	return *(volatile uint32_t *)(config_page + reg);
+}
+
+/* Configuration space in memory (q35 has it, where its register 0x60 says): the same rules as by ports. */
+static void config_in_memory(unsigned int msi, unsigned int msix)
+{
+	uint64_t base = config_read(0, 0x60) & 0xf0000000, want, pte;
+	unsigned int cap = capability(msi, CAP_MSI);
+	uint32_t address, line;
+	long pirq;
+
+	config_page = page_alloc();
+	want = (base + ((uint64_t)msi << 12)) | PTE_RWDATA | PTE_PCD | PTE_PWT;
+	tap_long(map_pte(config_page, want), 0, "config_space_can_be_mapped_writable");
+	pt_entry(kernel_l4_mfn(), (uint64_t)config_page, 1, &pte);
+	tap_ok(!(pte & PTE_RW), "but_its_entry_is_read_only");
+	tap_long(memory_read(0), config_read(msi, 0), "what_is_read_is_the_function's");
+
+	pirq = map_msi(msi);
+	address = config_read(msi, cap + 4);
+	tap_ok(store(store_rdi, cap + 4, 0x55555555, 0), "a_store_to_the_message_does_not_fault");
+	tap_long(config_read(msi, cap + 4), address, "and_is_dropped");
+	tap_ok(store(store_quad, cap + 4, ~0ull, 0) && config_read(msi, cap + 4) == address, "so_is_one_of_8_bytes");
+	tap_ok(store(store_string, cap + 4, 0x55, 8) && config_read(msi, cap + 4) == address, "and_a_string");
+	store(store_rdi, cap, memory_read(cap) | (ENABLE | 0x30) << 16, 0);
+	tap_long(config_read(msi, cap) >> 16 & (ENABLE | 0x70), ENABLE, "enabling_passes_alone");
+	unmap(pirq);
+	store(store_rdi, cap, memory_read(cap) | ENABLE << 16, 0);
+	tap_ok(!(config_read(msi, cap) >> 16 & ENABLE), "and_not_without_a_message");
+
+	/* The interrupt line register is the system's to keep a note in. */
+	line = config_read(msi, 0x3c) & 0xff;
+	tap_ok(store(store_byte, 0x3c, line ^ 0xff, 0) && (config_read(msi, 0x3c) & 0xff) == (line ^ 0xff),
+	       "a_byte_is_stored");
+	tap_ok(store(or_byte, 0x3c, 0xff, 0) && (config_read(msi, 0x3c) & 0xff) == 0xff, "a_byte_is_changed");
+	tap_ok(store(store_string, 0x3c, line, 1) && (config_read(msi, 0x3c) & 0xff) == line, "a_string_is_stored");
+	address = memory_read(0x10);
+	tap_ok(store(store_rdi, 0x10, 0xffffffff, 0) && (memory_read(0x10) & 0xf) == (address & 0xf) &&
+	       memory_read(0x10) != address, "a_bar_shows_its_size");
+	tap_ok(store(store_rdi, 0x10, address, 0) && memory_read(0x10) == address, "and_has_its_address_again");
+
+	/* Above 0x100, which ports can't reach: advanced error reporting, whose masks can be written. */
+	want = (base + ((uint64_t)msix << 12)) | PTE_RWDATA | PTE_PCD | PTE_PWT;
+	map_pte(config_page, want);
+	tap_ok((memory_read(0x100) & 0xffff) == 1, "the_function_reports_errors (%x)", memory_read(0x100));
+	address = memory_read(0x114);
+	tap_ok(store(store_rdi, 0x114, address ^ 0x1000, 0) && memory_read(0x114) == (address ^ 0x1000),
+	       "an_extended_register_is_stored");
+	store(store_rdi, 0x114, address, 0);
+}
+
 static void msix_table(unsigned int bdf, unsigned int last, uint64_t table)
 {
 	unsigned char *page = page_alloc();
@@ -322,7 +414,10 @@ static void msix_table(unsigned int bdf, unsigned int last, uint64_t table)
 	tap_long(unmap(pirq), 0, "unmap_of_an_entry");
 	tap_long(map_pte(page, want), 0, "the_table_can_be_mapped_again");
 	pt_entry(kernel_l4_mfn(), (uint64_t)page, 1, &pte);
-	tap_ok(pte & PTE_RW, "a_table_not_in_use_is_writable");
+	tap_ok(!(pte & PTE_RW), "a_table_is_read_only_while_its_function_is_known");
+	end = run_kernel(store_rdi, &regs);
+	tap_ok(end.vector == NO_FAULT && entry[0] == address, "a_store_to_a_table_not_in_use_is_dropped_too");
+	table_moves(bdf, page, want);
 	tap_long(device_op(prepare_msix, bdf), 0, "a_function_can_be_lent");
 	map_pte(page, want & ~PTE_RW);
 	map_pte(page, want);
@@ -362,5 +457,7 @@ void guest_main(void)
 	} else {
 		tap_skip("msi_x", "no function has it");
 	}
+	if (msi && msix && config_read(0, 0) == Q35)
+		config_in_memory(msi, msix);
 	tap_end();
 }

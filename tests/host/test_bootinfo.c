@@ -383,6 +383,145 @@ static void the_newer_rsdp_wins_in_either_order(void **state)
 	assert_int_equal(bi.rsdp, BASE + older + 8);
 }
 
+/* Firmware's tables as GRUB passes them on UEFI: where the RSDP is, is in none of the tags. */
+static const u8 guid_acpi1[16] = { 0x30, 0x2d, 0x9d, 0xeb, 0x88, 0x2d, 0xd3, 0x11, 0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f,
+				   0xc1, 0x4d };
+static const u8 guid_acpi2[16] = { 0x71, 0xe8, 0x68, 0x88, 0xf1, 0xe4, 0xd3, 0x11, 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c,
+				   0x88, 0x81 };
+static const u8 guid_other[16] = { 1, 2, 3 };
+
+/* A system table with `nr` of the configuration tables `guid`, the first at 0x7f000000, and a MiB between them. */
+static u64 efi_tables(const u8 *const *guid, u32 nr, u64 said)
+{
+	u8 system[120] = "IBI SYST";
+	struct { u8 guid[16]; u64 at; } config[4];
+	u64 list;
+
+	for (u32 i = 0; i < nr; i++) {
+		memcpy(config[i].guid, guid[i], 16);
+		config[i].at = 0x7f000000 + i * MiB(1);
+	}
+	list = put(config, nr * sizeof(config[0]));
+	memcpy(system + 104, &said, 8);
+	memcpy(system + 112, &list, 8);
+	return put(system, sizeof(system));
+}
+
+static u64 efi_boot(const u8 *const *guid, u32 nr, u64 said)
+{
+	u64 system;
+	u32 tag;
+
+	mb2_begin();
+	mb2_memory(24);
+	mb2_tag(15, rsdp_copy, 36);
+	system = 0;
+	tag = mb2_tag(12, &system, 8);
+	mb2_end();
+	system = efi_tables(guid, nr, said);
+	memcpy(image + tag + 8, &system, 8);
+	return BASE;
+}
+
+static void on_uefi_the_rsdp_is_found_by_the_system_table(void **state)
+{
+	const u8 *const both[] = { guid_other, guid_acpi1, guid_acpi2, guid_other };
+	const u8 *const turned[] = { guid_acpi2, guid_acpi1 };
+	const u8 *const old[] = { guid_acpi1, guid_other };
+
+	(void)state;
+	assert_int_equal(parse(MB2_LOADER_MAGIC, efi_boot(both, 4, 4)), 0);
+	assert_true(bi.efi);
+	assert_int_equal(bi.rsdp, 0x7f200000);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, efi_boot(turned, 2, 2)), 0);
+	assert_int_equal(bi.rsdp, 0x7f000000);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, efi_boot(old, 2, 2)), 0);
+	assert_int_equal(bi.rsdp, 0x7f000000);
+	mb2_begin();
+	mb2_memory(24);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, mb2_end()), 0);
+	assert_false(bi.efi);
+}
+
+static void an_efi_system_table_that_says_nothing_leaves_the_copy(void **state)
+{
+	const u8 *const none[] = { guid_other };
+	u64 info;
+
+	(void)state;
+	info = efi_boot(none, 1, 1);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, info), 0);
+	assert_true(bi.efi);
+	assert_in_range(bi.rsdp, BASE, BASE + used);
+	/* More entries than can be read, a list out of reach, no table at all. */
+	assert_int_equal(parse(MB2_LOADER_MAGIC, efi_boot(none, 1, ~0ULL)), 0);
+	assert_in_range(bi.rsdp, BASE, BASE + used);
+	info = efi_boot(none, 1, 1);
+	memset(image + used - 8, 0xff, 8);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, info), 0);
+	assert_in_range(bi.rsdp, BASE, BASE + used);
+	info = efi_boot(none, 1, 1);
+	image[used - 120] ^= 1;
+	assert_int_equal(parse(MB2_LOADER_MAGIC, info), 0);
+	assert_in_range(bi.rsdp, BASE, BASE + used);
+}
+
+struct __packed fb_tag {
+	u64 base;
+	u32 pitch, width, height;
+	u8 bpp, kind;
+	u16 reserved;
+	u8 colour[6];
+};
+
+/* Parses a framebuffer tag of which the first `bytes` are there. */
+static void fb_parse(const struct fb_tag *t, u32 bytes)
+{
+	mb2_begin();
+	mb2_memory(24);
+	mb2_tag(8, t, bytes);
+	assert_int_equal(parse(MB2_LOADER_MAGIC, mb2_end()), 0);
+}
+
+static void a_framebuffer_of_direct_colours_is_taken_and_others_are_not(void **state)
+{
+	static const struct fb_tag good = { 0x380000000, 5120, 1280, 800, 32, 1, 0, { 16, 8, 8, 8, 0, 8 } };
+	struct fb_tag t = good;
+
+	(void)state;
+	fb_parse(&t, sizeof(t));
+	assert_int_equal(bi.fb.base, 0x380000000);
+	assert_int_equal(bi.fb.pitch, 5120);
+	assert_int_equal(bi.fb.width, 1280);
+	assert_int_equal(bi.fb.height, 800);
+	assert_int_equal(bi.fb.bpp, 32);
+	assert_int_equal(bi.fb.red_pos, 16);
+	assert_int_equal(bi.fb.green_pos, 8);
+	assert_int_equal(bi.fb.blue_pos, 0);
+	assert_int_equal(bi.fb.red_size, 8);
+	assert_int_equal(bi.fb.green_size, 8);
+	assert_int_equal(bi.fb.blue_size, 8);
+	fb_parse(&good, sizeof(good) - 1);
+	assert_int_equal(bi.fb.base, 0);
+#define REFUSED(field, value) \
+	do { \
+		t = good; \
+		t.field = value; \
+		fb_parse(&t, sizeof(t)); \
+		assert_int_equal(bi.fb.base, 0); \
+	} while (0)
+	REFUSED(kind, 0);       /* palette */
+	REFUSED(kind, 2);       /* text */
+	REFUSED(width, 0);
+	REFUSED(height, 0);
+	REFUSED(bpp, 8);
+	REFUSED(bpp, 64);
+	REFUSED(pitch, 5119);   /* rows would overlap */
+	REFUSED(pitch, 0x10000); /* more than the ABI's field */
+	REFUSED(height, 0x10000);
+	REFUSED(width, 0xffffffff);
+}
+
 static void a_loader_without_a_name_is_not_grub2(void **state)
 {
 	(void)state;
@@ -674,6 +813,9 @@ int main(void)
 		T(truncated_multiboot1_tables_are_never_read_past_their_end),
 		T(multiboot2_is_read_whole),
 		T(the_newer_rsdp_wins_in_either_order),
+		T(on_uefi_the_rsdp_is_found_by_the_system_table),
+		T(an_efi_system_table_that_says_nothing_leaves_the_copy),
+		T(a_framebuffer_of_direct_colours_is_taken_and_others_are_not),
 		T(a_loader_without_a_name_is_not_grub2),
 		T(wider_multiboot2_memory_entries_are_understood),
 		T(broken_multiboot2_memory_maps_are_refused),

@@ -139,6 +139,23 @@ static void multiboot1_entries_carry_their_own_size(void **state)
 	free(raw);
 }
 
+/* GRUB on UEFI has numbers of its own. */
+static void types_that_acpi_does_not_know_are_reserved(void **state)
+{
+	struct __packed { u64 addr, len; u32 type, zero; } e[] = {
+		{ 0x1000, 0x1000, 1, 0 }, { 0x3000, 0x1000, 12, 0 }, { 0x5000, 0x1000, 13, 0 },
+		{ 0x7000, 0x1000, 20, 0 }, { 0x9000, 0x1000, 0xffffffff, 0 },
+	};
+	static const u32 want[] = { 1, 12, 2, 2, 2 };
+	struct e820_map m;
+
+	(void)state;
+	assert_int_equal(e820_from_multiboot2(&m, e, sizeof(e), sizeof(e[0])), 0);
+	assert_int_equal(m.nr, 5);
+	for (u32 i = 0; i < 5; i++)
+		assert_int_equal(m.e[i].type, want[i]);
+}
+
 static void multiboot2_entries_have_one_size(void **state)
 {
 	struct {
@@ -356,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_range_past_the_end_is_cut_there),
 		cmocka_unit_test(multiboot1_entries_carry_their_own_size),
 		cmocka_unit_test(multiboot2_entries_have_one_size),
+		cmocka_unit_test(types_that_acpi_does_not_know_are_reserved),
 		cmocka_unit_test(a_range_is_carved_out_of_ram),
 		cmocka_unit_test(clipping_removes_ram_only),
 		cmocka_unit_test(a_free_range_avoids_what_is_busy),

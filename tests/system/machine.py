@@ -45,9 +45,11 @@ class Failure(Exception):
 class Machine:
     """One QEMU with its serial line and its monitor; use it in a with statement."""
 
-    def __init__(self, name, limit=LIMIT, **options):
+    def __init__(self, name, limit=LIMIT, fds=(), **options):
+        """`fds` are descriptors that QEMU gets under the same numbers, for its -chardev socket,fd=."""
         options.setdefault("hv", HV)
         self.name = name
+        self.fds = fds
         self.config = qemu.Config(**options)
         self.deadline = time.monotonic() + limit
         self.text = ""          # all that came by the serial line
@@ -71,7 +73,7 @@ class Machine:
         self.log = open(base + ".log", "wb")
         self.log.write(("# %s\n" % qemu.shell_words(command[:-4])).replace(TOP + "/", "").encode())
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
+                                        stderr=subprocess.STDOUT, pass_fds=[theirs.fileno(), *self.fds],
                                         start_new_session=True)
         theirs.close()
         self.monitor = ours
@@ -228,13 +230,13 @@ class Machine:
 class TransferServer:
     """The host's side of /test/net: odd connections send, even ones check.
 
-    The data are random bytes from a fixed seed.  `results` gets, for each
-    upload, whether it was the same.
+    The data are `mib` MiB of random bytes from a fixed seed.  `results` gets,
+    for each upload, whether it was the same.
     """
-    SIZE = 16 << 20
 
-    def __init__(self):
-        self.data = random.Random(2).randbytes(self.SIZE)
+    def __init__(self, mib=16):
+        self.size = mib << 20
+        self.data = random.Random(2).randbytes(self.size)
         self.results = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -260,9 +262,9 @@ class TransferServer:
             upload = not upload
 
     def receive(self, peer):
-        """Read up to SIZE bytes."""
+        """Read up to `size` bytes."""
         parts, size = [], 0
-        while size < self.SIZE:
+        while size < self.size:
             part = peer.recv(65536)
             if not part:
                 break
