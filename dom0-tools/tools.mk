@@ -15,7 +15,6 @@ STORE_TEST_OBJ := $(STORE_PURE:%=$(B)/tools/xenstored.d/%.o) $(STORE_DAEMON:%=$(
 TOOLS := $(B)/tools/xenstored
 
 .PHONY: tools
-tools: $(TOOLS)
 
 $(B)/tools/xenstored.d/%.o: dom0-tools/xenstored/%.c
 	@mkdir -p $(@D)
@@ -37,3 +36,46 @@ $(B)/tools/test/xenstored: $(STORE_TEST_OBJ) $(B)/tools/test.d/xen_files.o
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^
 
 -include $(STORE_OBJ:.o=.d) $(STORE_TEST_OBJ:.o=.d) $(B)/tools/test.d/xen_files.d
+
+# --- libxenstore: SONAME and symbol version of Xen 4.17's ---------------------------------
+
+LIB_SRC := $(wildcard dom0-tools/libxenstore/*.c)
+LIB_OBJ := $(LIB_SRC:dom0-tools/libxenstore/%.c=$(B)/tools/libxenstore.d/%.o)
+LIB := $(B)/tools/libxenstore.so.4.0
+TOOLS += $(LIB)
+
+$(B)/tools/libxenstore.d/%.o: dom0-tools/libxenstore/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(TOOL_CFLAGS) -fvisibility=default -fPIC -pthread -MMD -MP -c -o $@ $<
+$(LIB): $(LIB_OBJ) dom0-tools/libxenstore/libxenstore.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libxenstore.so.4 -Wl,--version-script,dom0-tools/libxenstore/libxenstore.map \
+		-Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete -o $@ $(LIB_OBJ)
+	$(Q)ln -sf $(@F) $(@D)/libxenstore.so.4 && ln -sf $(@F) $(@D)/libxenstore.so
+
+-include $(LIB_OBJ:.o=.d)
+
+# --- the clients: one program under nine names, and xenstore-control -----------------------
+
+CLIENT_NAMES := $(addprefix xenstore-,read write rm exists list ls chmod watch)
+CLIENTS := $(B)/tools/xenstore $(CLIENT_NAMES:%=$(B)/tools/%) $(B)/tools/xenstore-control
+TOOLS += $(CLIENTS)
+
+$(B)/tools/xenstore.d/%.o: dom0-tools/xenstore/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(TOOL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+$(B)/tools/xenstore: $(B)/tools/xenstore.d/client.o $(B)/tools/xenstore.d/text.o | $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -L$(B)/tools -lxenstore -Wl,-rpath,'$$ORIGIN'
+$(B)/tools/xenstore-control: $(B)/tools/xenstore.d/control.o | $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -L$(B)/tools -lxenstore -Wl,-rpath,'$$ORIGIN'
+$(CLIENT_NAMES:%=$(B)/tools/%): $(B)/tools/xenstore
+	$(Q)ln -f $< $@
+
+-include $(wildcard $(B)/tools/xenstore.d/*.d)
+
+# Last, so that it has all of the list.
+tools: $(TOOLS)
