@@ -24,16 +24,22 @@ static int calls = -1, news = -1;
 static uint32_t next_slot;
 static unsigned int failed_starts;
 
+/* By another name first: whoever reads it finds the old number or the new one. */
 static void write_pid_file(pid_t pid)
 {
-	FILE *f = options.pid_file ? fopen(options.pid_file, "we") : NULL;
+	char other[4096];
+	FILE *f;
 
+	if (!options.pid_file)
+		return;
+	snprintf(other, sizeof(other), "%s.new", options.pid_file);
+	f = fopen(other, "we");
 	if (f) {
 		fprintf(f, "%d\n", pid);
-		fclose(f);
-	} else if (options.pid_file) {
-		log_line("the pid file %s can't be written: %m", options.pid_file);
+		if (!fclose(f) && !rename(other, options.pid_file))
+			return;
 	}
+	log_line("the pid file %s can't be written: %m", options.pid_file);
 }
 
 static void slot_free(struct slot *slot)
@@ -58,6 +64,7 @@ static struct slot *slot_take(void)
 		memset(slot, 0, offsetof(struct slot, input));
 		slot->rx.msg_len = slot->tx.msg_len = NONE;
 		slot->fd = -1;
+		slot->born = shm->starts;
 		return slot;
 	}
 	log_line("no room for another connection: %u are open", SLOTS);
@@ -166,6 +173,7 @@ static void start_daemon(int ready_pipe, const sigset_t *old_mask)
 		if (shm->slots[i].state == SLOT_CLOSING)
 			slot_free(&shm->slots[i]);
 	shm->ready = 0;
+	shm->starts++;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, call_pair) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, news_pair)) {
 		log_line("no socket pair for the daemon: %m");
@@ -197,7 +205,6 @@ static void daemon_died(int status)
 {
 	close(calls);
 	close(news);
-	shm->restarts++;
 	if (WIFSIGNALED(status))
 		log_line("the daemon died of signal %d (%s); starting it again", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));

@@ -299,6 +299,8 @@ void links_reap(void)
 				worker.by_port[l->slot->local_port] = NULL;
 			xen_unmap_ring(l->slot->domid, l->ring);
 		} else {
+			/* The keeper's copy would keep it in the set. */
+			epoll_ctl(worker.epoll, EPOLL_CTL_DEL, l->fd, NULL);
 			close(l->fd);
 		}
 		/* The slot may already be another's: a domain that was introduced again. */

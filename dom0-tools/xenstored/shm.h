@@ -35,6 +35,7 @@ struct slot {
 	uint32_t kind;
 	uint32_t domid;
 	int32_t fd;			/* the keeper's; a daemon started later has it under that number too */
+	uint32_t born;			/* shm.starts at that time: that daemon is sent the descriptor */
 	uint32_t port, local_port;	/* of a ring: the domain's, ours */
 	uint64_t gfn;
 	uint64_t uid;			/* the connection's, 0 until the daemon gave it one */
@@ -53,7 +54,7 @@ struct shm {
 	uint32_t executing;		/* slot + 1 of the message that runs, 0 between messages */
 	uint32_t crashes;		/* of the daemon, by other than SIGKILL, while that message ran */
 	uint32_t ready;			/* the daemon has come up */
-	uint32_t restarts;
+	uint32_t starts;		/* of daemons, the running one included */
 	uint32_t virq_port;
 	uint32_t fault_left;		/* test build: passes of the fault point until it kills */
 	char fault_point[32];

@@ -133,11 +133,11 @@ static int host_control(void *ctx, unsigned int argc, const char **argv, struct 
 			return EINVAL;
 		log_line("journal %llu bytes, last snapshot %llu, restarts %u",
 			 (unsigned long long)(shm->commit & ~COMMIT_REGION),
-			 (unsigned long long)worker.snapshot_size, shm->restarts);
+			 (unsigned long long)worker.snapshot_size, shm->starts - 1);
 		if (f) {
 			fprintf(f, "journal\t%llu\nsnapshot\t%llu\nrestarts\t%u\n",
 				(unsigned long long)(shm->commit & ~COMMIT_REGION),
-				(unsigned long long)worker.snapshot_size, shm->restarts);
+				(unsigned long long)worker.snapshot_size, shm->starts - 1);
 			fclose(f);
 		}
 		return 0;
@@ -274,7 +274,6 @@ static void hear_news(void)
 	if (!c || number >= SLOTS)
 		return;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	/* A daemon that was just started may have found it among the slots already. */
 	if (shm->slots[number].state == SLOT_NEW && !shm->slots[number].uid)
 		adopt(&shm->slots[number], fd);
 	else
@@ -365,6 +364,9 @@ static void resume(void)
 		if (slot->state == SLOT_ACTIVE || slot->state == SLOT_NEW) {
 			struct conn *owner = NULL;
 
+			/* This daemon was not born with its descriptor, and is about to be sent it. */
+			if (slot->born == shm->starts)
+				continue;
 			TAILQ_FOREACH(c, &worker.store->conns, next)
 				if (c->uid == slot->uid)
 					owner = c;
@@ -506,6 +508,8 @@ void worker_run(int calls, int news, int ready_pipe)
 	if (ready_pipe >= 0)
 		close(ready_pipe);
 	shm->ready = 1;
+	flush_all();
+	links_reap();
 	for (;;)
 		serve();
 }
