@@ -343,7 +343,8 @@ static bool replay_node(struct store *s, struct reader *r)
 	uint32_t len;
 	const void *value;
 	const char *path;
-	struct node *n;
+	struct node *n, *parent;
+	uint64_t parent_gen;
 
 	if (!get_perms(r, perms, &count))
 		return false;
@@ -353,10 +354,15 @@ static bool replay_node(struct store *s, struct reader *r)
 	if (r->bad || *path != '/' || strlen(path) >= PATH_ROOM)
 		return false;
 	strcpy(up, path);
-	if (path_up(up) && !tree_find(s->root, up))
+	parent = path_up(up) ? tree_find(s->root, up) : s->root;
+	if (!parent)
 		return false;
+	parent_gen = parent->kids_gen;
 	s->gen = gen - 1;
 	store_set_node(s, path, value, len, perms, count);
+	/* A node that is as it was made may be new, and that changed its parent; else its parent's record has said all. */
+	parent = tree_edit(&s->root, up);
+	parent->kids_gen = gen == kids_gen && gen > parent_gen ? gen : parent_gen;
 	n = tree_edit(&s->root, path);
 	n->gen = gen;
 	n->kids_gen = kids_gen;
@@ -367,6 +373,7 @@ static bool replay_conn(struct store *s, struct reader *r, struct conn **last)
 {
 	uint64_t uid = get_u64(r), out_base = get_u64(r);
 	uint32_t slot = get_u32(r), domid = get_u32(r), next_txn = get_u32(r), flags = get_u32(r);
+	uint64_t next_uid = s->next_uid;
 	struct conn *c;
 
 	if (r->bad)
@@ -375,8 +382,7 @@ static bool replay_conn(struct store *s, struct reader *r, struct conn **last)
 	c->uid = uid;
 	c->out_total = out_base;
 	c->next_txn = next_txn;
-	if (s->next_uid <= uid)
-		s->next_uid = uid + 1;
+	s->next_uid = next_uid > uid ? next_uid : uid + 1;
 	*last = c;
 	return true;
 }
@@ -490,6 +496,18 @@ static bool replay_two(struct store *s, enum journal_kind kind, struct reader *r
 	}
 }
 
+static void start_empty(struct store *s)
+{
+	char path[PATH_ROOM];
+
+	while (s->root->kid_count) {
+		uint32_t i = 0;
+
+		snprintf(path, sizeof(path), "/%s", node_next(s->root, &i)->name);
+		store_remove_node(s, path);
+	}
+}
+
 static bool replay_record(struct store *s, enum journal_kind kind, struct reader *r, struct conn **last,
 			  void (*done)(struct conn *c, uint64_t consumed))
 {
@@ -518,6 +536,8 @@ static bool replay_record(struct store *s, enum journal_kind kind, struct reader
 		node_set_perms(s->special[number], perms, count);
 		return true;
 	case J_GEN:
+		/* A snapshot begins: it has all nodes, and no other is there. */
+		start_empty(s);
 		s->gen = get_u64(r);
 		s->next_uid = get_u64(r);
 		return !r->bad;
@@ -548,9 +568,10 @@ static bool replay_record(struct store *s, enum journal_kind kind, struct reader
 
 bool store_replay(struct store *s, const uint8_t *data, size_t len, void (*done)(struct conn *c, uint64_t consumed))
 {
-	struct conn *last = NULL;
+	struct conn *last = NULL, *c;
 	bool good = true;
 	uint64_t gen = 0;
+	struct txn *t;
 
 	s->replaying = true;
 	while (good && len) {
@@ -568,6 +589,9 @@ bool store_replay(struct store *s, const uint8_t *data, size_t len, void (*done)
 		data += size;
 		len -= size;
 	}
+	TAILQ_FOREACH(c, &s->conns, next)
+		for (t = txn_next(c, NULL); t; t = txn_next(c, t))
+			txn_refresh(t);
 	s->gen = gen;
 	s->replaying = false;
 	return good;

@@ -229,6 +229,7 @@ void store_remove_owned(struct store *s, uint32_t domid);
 struct txn *txn_find(struct conn *c, uint32_t id);
 int txn_start(struct conn *c, uint32_t *id);
 struct txn *txn_resume(struct conn *c, uint32_t id);
+void txn_refresh(struct txn *t);
 int txn_end(struct txn *t, bool commit);
 void txn_end_all(struct conn *c);
 uint32_t txn_id(const struct txn *t);

@@ -188,6 +188,15 @@ struct txn *txn_resume(struct conn *c, uint32_t id)
 	return t;
 }
 
+/* What a doomed transaction sees is the tree of now, not that of somewhere in the journal. */
+void txn_refresh(struct txn *t)
+{
+	node_put(t->start);
+	node_put(t->root);
+	t->start = node_get(t->conn->store->root);
+	t->root = node_get(t->conn->store->root);
+}
+
 static void txn_free(struct txn *t)
 {
 	struct conn *c = t->conn;
