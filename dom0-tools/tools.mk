@@ -101,3 +101,16 @@ $(B)/host/fuzz_xenstored: tests/fuzz/fuzz_xenstored.c tests/fuzz/replay.c tests/
 	$(Q)$(CC) $(STORE_HOST_CFLAGS) -O2 -o $@ $< tests/fuzz/replay.c $(B)/host/libstore.a
 
 -include $(STORE_HOST_OBJ:.o=.d)
+
+# Debian's programs to compare with, and what lets its daemon run without Xen.
+DEBIAN_XENSTORE := $(B)/xenstore-debian/usr/bin/xenstore
+$(DEBIAN_XENSTORE): scripts/fetch-xenstore
+	scripts/fetch-xenstore
+	@touch $@
+# Its functions are libxen-dev's; only their names matter here.
+$(B)/tools/test/fake_xen.so: tests/tools/fake_xen.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -shared -fPIC -o $@ $<
+
+TOOL_TESTS := $(sort $(wildcard tests/tools/test_*.py))
+TOOL_TEST_FILES := $(TOOLS) $(B)/tools/test/xenstored $(B)/tools/test/fake_xen.so $(DEBIAN_XENSTORE)

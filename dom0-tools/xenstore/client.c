@@ -462,7 +462,8 @@ int main(int argc, char **argv)
 		if (opt.flat) {
 			width = INT_MAX / 2;
 			perms_column = 0;
-		} else if (!ioctl(1, TIOCGWINSZ, &size) && size.ws_col > TAG_LEN) {
+		}
+		if (!ioctl(1, TIOCGWINSZ, &size) && size.ws_col > TAG_LEN) {
 			width = size.ws_col - 2;
 		}
 	}

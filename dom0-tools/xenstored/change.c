@@ -312,6 +312,8 @@ int change_perms(struct conn *c, struct txn *t, const char *path, const struct p
 	int special = special_number(path), err;
 	struct node *n, *old;
 
+	if (quota_refuses(c, QUOTA_PERMISSIONS, count, 0, path))
+		return ENOSPC;
 	if (special >= 0) {
 		n = s->special[special];
 		if (!(perms_of(c, n) & PERM_OWNER))
@@ -327,8 +329,6 @@ int change_perms(struct conn *c, struct txn *t, const char *path, const struct p
 	/* Nodes can't be given away: they count for their owner. */
 	if (!conn_privileged(c) && perms[0].domid != n->perms[0].domid)
 		return EPERM;
-	if (quota_refuses(c, QUOTA_PERMISSIONS, count, 0, path))
-		return ENOSPC;
 	if (t) {
 		if (!txn_take(t, path, count * sizeof(*perms)))
 			return ENOMEM;

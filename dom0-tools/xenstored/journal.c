@@ -334,6 +334,15 @@ static bool get_perms(struct reader *r, struct perm *perms, unsigned int *count)
 	return p;
 }
 
+static bool node_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (*path != '/' || len >= PATH_ROOM)
+		return false;
+	return len == 1 || (path[len - 1] != '/' && !strstr(path, "//"));
+}
+
 static bool replay_node(struct store *s, struct reader *r)
 {
 	struct perm perms[XENSTORE_PAYLOAD_MAX / 2];
@@ -351,7 +360,7 @@ static bool replay_node(struct store *s, struct reader *r)
 	len = get_u32(r);
 	value = get(r, len);
 	path = get_str(r);
-	if (r->bad || *path != '/' || strlen(path) >= PATH_ROOM)
+	if (r->bad || !node_path(path))
 		return false;
 	strcpy(up, path);
 	parent = path_up(up) ? tree_find(s->root, up) : s->root;
@@ -524,7 +533,7 @@ static bool replay_record(struct store *s, enum journal_kind kind, struct reader
 	case J_REMOVE:
 		gen = get_u64(r);
 		path = get_str(r);
-		if (r->bad || !path[1] || !tree_find(s->root, path))
+		if (r->bad || !node_path(path) || !path[1] || !tree_find(s->root, path))
 			return false;
 		s->gen = gen - 1;
 		store_remove_node(s, path);

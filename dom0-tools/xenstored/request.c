@@ -335,6 +335,8 @@ static int do_is_introduced(struct request *r)
 
 	if (!strings(r, &id, 1))
 		return EINVAL;
+	if (!conn_privileged(r->conn))
+		return EACCES;
 	d = dom_find(r->conn->store, number(id));
 	buf_str(r->answer, number(id) == DOMID_FIRST_RESERVED || (d && d->introduced) ? "T" : "F");
 	return 0;

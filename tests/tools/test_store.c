@@ -249,7 +249,8 @@ static void only_dom0_manages_domains(void **state)
 	bad(g1, XS_RESUME, 0, "2", NULL, "EACCES");
 	ask_raw(g1, XS_INTRODUCE, 0, "3\0001\0001", 6, &a);
 	assert_string_equal(a.body, "EACCES");
-	good(g1, XS_IS_DOMAIN_INTRODUCED, 0, "2", NULL);
+	bad(g1, XS_IS_DOMAIN_INTRODUCED, 0, "2", NULL, "EACCES");
+	good(dom0, XS_IS_DOMAIN_INTRODUCED, 0, "2", NULL);
 	assert_string_equal(a.body, "T");
 }
 
