@@ -150,6 +150,7 @@ coverage-run: $(HOST_TESTS) $(FUZZERS)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
+KERNEL := $(B)/kernel/vmlinux
 include dom0-tools/tools.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk
 
 

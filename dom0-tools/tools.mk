@@ -114,3 +114,24 @@ $(B)/tools/test/fake_xen.so: tests/tools/fake_xen.c
 
 TOOL_TESTS := $(sort $(wildcard tests/tools/test_*.py))
 TOOL_TEST_FILES := $(TOOLS) $(B)/tools/test/xenstored $(B)/tools/test/fake_xen.so $(DEBIAN_XENSTORE)
+
+# --- in a machine: all in one piece each, for an initramfs without libraries ----------------
+
+STATIC := $(B)/tools/static/xenstored $(B)/tools/static/xenstore $(B)/tools/static/xenstore-control
+$(B)/tools/static/xenstored: $(STORE_OBJ) $(B)/tools/xenstored.d/xen.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^
+$(B)/tools/static/xenstore: $(B)/tools/xenstore.d/client.o $(B)/tools/xenstore.d/text.o $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^ -pthread
+$(B)/tools/static/xenstore-control: $(B)/tools/xenstore.d/control.o $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^ -pthread
+
+TOOLS_INITRAMFS := $(B)/initramfs-tools
+$(TOOLS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xenstored=bin/xenstored \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/static/xenstore-control=bin/xenstore-control
+TOOL_TEST_FILES += $(TOOLS_INITRAMFS)
