@@ -21,9 +21,11 @@ bool conn_crowded(const struct conn *c)
 
 bool conn_may_run(const struct conn *c)
 {
+	uint32_t outstanding = c->store->quota[QUOTA_OUTSTANDING];
+
 	if (conn_privileged(c))
 		return c->out_bytes < RUN_MAX_DOM0;
-	return c->out_bytes < RUN_MAX_DOMAIN && c->out_replies < c->store->quota[QUOTA_OUTSTANDING];
+	return c->out_bytes < RUN_MAX_DOMAIN && (!outstanding || c->out_replies < outstanding);
 }
 
 void conn_queue(struct conn *c, uint32_t type, uint32_t req_id, uint32_t tx_id, const void *data, size_t len,

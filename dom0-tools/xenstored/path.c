@@ -45,7 +45,8 @@ bool path_valid(const struct store *s, const char *path)
 			return false;
 	if (len > 1 && path[len - 1] == '/')
 		return false;
-	return len < XENSTORE_ABS_PATH_MAX && len - any_home(path) <= s->quota[QUOTA_PATH_MAX];
+	return len < XENSTORE_ABS_PATH_MAX &&
+	       (!s->quota[QUOTA_PATH_MAX] || len - any_home(path) <= s->quota[QUOTA_PATH_MAX]);
 }
 
 const char *path_full(const struct conn *c, const char *name, char room[PATH_ROOM])

@@ -15,7 +15,7 @@
 #define FIRST_PORT 16
 
 static int notify = -1;
-static uint32_t domids[256], domid_count;
+static uint32_t domids[4096], domid_count;
 
 static const char *in_rundir(const char *format, unsigned int n)
 {

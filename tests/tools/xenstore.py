@@ -64,8 +64,9 @@ class Daemon:
         return self
 
     def __exit__(self, kind, value, trace):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         if kind is not None:
             print("# the daemon's log:")
             for line in self.text().splitlines()[-15:]:
