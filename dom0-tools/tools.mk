@@ -135,3 +135,23 @@ $(TOOLS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/i
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		-a $(B)/tools/static/xenstore-control=bin/xenstore-control
 TOOL_TEST_FILES += $(TOOLS_INITRAMFS)
+
+# Debian's xl with our library and daemon, and a guest for it: the kernel, and the initramfs above.
+XL_PROGRAMS := xl xen-init-dom0 xenconsoled
+XL_INITRAMFS := $(B)/initramfs-xl
+$(XL_INITRAMFS): $(TOOLS_INITRAMFS) $(DEBIAN_XENSTORE) $(LIB)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xenstored=bin/xenstored \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
+		$(foreach p,$(XL_PROGRAMS),-a $(B)/xenstore-debian/usr/lib/xen-4.17/bin/$p=bin/$p) \
+		$$(ldd $(XL_PROGRAMS:%=$(B)/xenstore-debian/usr/lib/xen-4.17/bin/%) | \
+			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
+		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(TOOLS_INITRAMFS)=boot/initrd
+TOOL_TEST_FILES += $(XL_INITRAMFS)
+
+$(B)/tools/test/library_check: tests/tools/library_check.c | $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $< -L$(B)/tools -lxenstore -pthread
+TOOL_TEST_FILES += $(B)/tools/test/library_check

@@ -7,10 +7,12 @@
  * what comes into the lists of replies and events.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -70,7 +72,7 @@ static struct xs_handle *open_path(const char *path)
 	}
 	h->fd = fd;
 	h->is_socket = S_ISSOCK(st.st_mode);
-	h->pipe[0] = h->pipe[1] = -1;
+	h->stop = h->pipe[0] = h->pipe[1] = -1;
 	pthread_mutex_init(&h->request_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->changed, NULL);
@@ -137,6 +139,8 @@ static void free_handle(struct xs_handle *h)
 		close(h->pipe[0]);
 		close(h->pipe[1]);
 	}
+	if (h->stop >= 0)
+		close(h->stop);
 	close(h->fd);
 	free(h);
 }
@@ -145,7 +149,7 @@ void xs_daemon_close(struct xs_handle *h)
 {
 	pthread_mutex_lock(&h->request_lock);
 	if (h->reader_runs) {
-		pthread_cancel(h->reader);
+		eventfd_write(h->stop, 1);
 		pthread_join(h->reader, NULL);
 	}
 	pthread_mutex_unlock(&h->request_lock);
@@ -197,10 +201,24 @@ static int take_message(struct xs_handle *h, struct message **out)
 	return 1;
 }
 
+/* Waits until there is something to read; the library's thread also until it is to end, which is an error. */
+static int wait_input(struct xs_handle *h)
+{
+	struct pollfd p[2] = { { h->fd, POLLIN, 0 }, { h->stop, POLLIN, 0 } };
+
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return -1;
+	errno = ECANCELED;
+	return p[1].revents ? -1 : 0;
+}
+
 static int read_more(struct xs_handle *h)
 {
 	ssize_t n;
 
+	if (h->stop >= 0 && wait_input(h))
+		return -1;
 	do {
 		n = read(h->fd, h->input + h->input_len, sizeof(h->input) - h->input_len);
 	} while (n < 0 && errno == EINTR);
@@ -233,14 +251,12 @@ static int read_message(struct xs_handle *h)
 {
 	for (;;) {
 		struct message *m;
-		int state, have = take_message(h, &m);
+		int have = take_message(h, &m);
 
 		if (have < 0)
 			return -1;
 		if (have) {
-			pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 			sort_message(h, m);
-			pthread_setcancelstate(state, NULL);
 			return 0;
 		}
 		if (read_more(h))
@@ -265,7 +281,6 @@ static void *reader(void *arg)
 
 	while (!read_message(h))
 		continue;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fail(h, errno);
 	return NULL;
 }
@@ -277,7 +292,11 @@ bool xenstore_start_reader(struct xs_handle *h)
 	int err = 0;
 
 	pthread_mutex_lock(&h->request_lock);
-	if (!h->reader_runs) {
+	if (!h->reader_runs && h->stop < 0) {
+		h->stop = eventfd(0, EFD_CLOEXEC);
+		err = h->stop < 0 ? errno : 0;
+	}
+	if (!h->reader_runs && !err) {
 		pthread_attr_init(&attr);
 		pthread_attr_setstacksize(&attr, READER_STACK);
 		sigfillset(&all);

@@ -40,6 +40,7 @@ struct xs_handle {
 	int failed;			/* errno of the connection's end */
 	bool reader_runs;
 	pthread_t reader;
+	int stop;			/* -1, or an eventfd that ends the reader */
 	int pipe[2];			/* -1, or holds a byte while events is not empty */
 	size_t input_len;
 	char input[INPUT_SIZE];

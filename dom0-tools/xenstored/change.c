@@ -24,8 +24,8 @@ static void count_node(struct store *s, const struct node *n, int sign)
 	dom_put(s, d);
 }
 
-void store_set_node(struct store *s, const char *path, const void *value, size_t len, const struct perm *perms,
-		    unsigned int count)
+struct node *store_set_node(struct store *s, const char *path, const void *value, size_t len, const struct perm *perms,
+			    unsigned int count)
 {
 	struct node *n;
 
@@ -41,6 +41,7 @@ void store_set_node(struct store *s, const char *path, const void *value, size_t
 	n->gen = s->gen;
 	count_node(s, n, 1);
 	journal_node(s, path, n);
+	return n;
 }
 
 static void uncount_all(struct store *s, const struct node *n)
@@ -273,8 +274,8 @@ int change_write(struct conn *c, struct txn *t, const char *path, const void *va
 		return 0;
 	}
 	old = node_get(n);
-	store_set_node(s, path, value, len, old->perms, old->perm_count);
-	watches_fire(s, path, old, tree_find(s->root, path), NULL, false);
+	n = store_set_node(s, path, value, len, old->perms, old->perm_count);
+	watches_fire(s, path, old, n, NULL, false);
 	node_put(old);
 	return 0;
 }
@@ -337,8 +338,8 @@ int change_perms(struct conn *c, struct txn *t, const char *path, const struct p
 		return 0;
 	}
 	old = node_get(n);
-	store_set_node(s, path, old->value, old->value_len, perms, count);
-	watches_fire(s, path, old, tree_find(s->root, path), NULL, false);
+	n = store_set_node(s, path, old->value, old->value_len, perms, count);
+	watches_fire(s, path, old, n, NULL, false);
 	node_put(old);
 	return 0;
 }
@@ -357,9 +358,9 @@ void change_apply(struct store *s, const char *path, struct node *n, bool quiet)
 		return;
 	if (before)
 		node_get(before);
-	store_set_node(s, path, n->value, n->value_len, n->perms, n->perm_count);
+	n = store_set_node(s, path, n->value, n->value_len, n->perms, n->perm_count);
 	if (!quiet)
-		watches_fire(s, path, before, tree_find(s->root, path), parent_of(s->root, path), false);
+		watches_fire(s, path, before, n, parent_of(s->root, path), false);
 	if (before)
 		node_put(before);
 }

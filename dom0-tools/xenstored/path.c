@@ -54,11 +54,10 @@ const char *path_full(const struct conn *c, const char *name, char room[PATH_ROO
 	int len;
 
 	if (*name == '/')
-		len = snprintf(room, PATH_ROOM, "%s", name);
-	else if (*name && *name != '@')
-		len = snprintf(room, PATH_ROOM, "%s%u/%s", home, c->domid, name);
-	else
+		return path_valid(c->store, name) ? name : NULL;
+	if (!*name || *name == '@')
 		return NULL;
+	len = snprintf(room, PATH_ROOM, "%s%u/%s", home, c->domid, name);
 	return len < PATH_ROOM && path_valid(c->store, room) ? room : NULL;
 }
 

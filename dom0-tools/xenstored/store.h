@@ -189,7 +189,7 @@ static inline bool conn_privileged(const struct conn *c)
 
 /* path.c */
 bool path_valid(const struct store *s, const char *path);
-/* @name as an absolute path in @room; NULL if it is not a valid one. */
+/* @name as an absolute path, itself or made in @room; NULL if it is not a valid one. */
 const char *path_full(const struct conn *c, const char *name, char room[PATH_ROOM]);
 size_t path_own_prefix(const struct conn *c, const char *path);
 /* Cuts the last component off; false at the root. */
@@ -217,8 +217,8 @@ int change_remove(struct conn *c, struct txn *t, const char *path);
 int change_perms(struct conn *c, struct txn *t, const char *path, const struct perm *perms, unsigned int count);
 void change_apply(struct store *s, const char *path, struct node *n, bool quiet);
 int node_lookup(struct conn *c, struct txn *t, const char *path, unsigned int want, struct node **found);
-void store_set_node(struct store *s, const char *path, const void *value, size_t len, const struct perm *perms,
-		    unsigned int count);
+struct node *store_set_node(struct store *s, const char *path, const void *value, size_t len, const struct perm *perms,
+			    unsigned int count);
 void store_remove_node(struct store *s, const char *path);
 void store_set_special(struct store *s, int number, const struct perm *perms, unsigned int count);
 /* Bytes that a node costs its owner. */

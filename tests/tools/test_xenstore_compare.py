@@ -261,6 +261,22 @@ def ls_fits_the_terminal_as_debians_does():
 
 
 @test
+def every_function_of_the_library_does_the_same():
+    """A program that uses them all, on both libraries and both daemons."""
+    outputs = []
+    for debian in (True, False):
+        for folder in ("/usr/lib/x86_64-linux-gnu", TOOLS):
+            with Daemon(debian=debian) as daemon:
+                done = subprocess.run([os.path.join(TOOLS, "test/library_check")], stdout=subprocess.PIPE,
+                                      env=dict(daemon.env, LD_LIBRARY_PATH=folder), timeout=300, check=False)
+                check(done.returncode == 0, "it ends with status", done.returncode)
+                outputs.append(done.stdout.decode().splitlines())
+    check(len(outputs[0]) > 60, "it says too little:", outputs[0])
+    for other in outputs[1:]:
+        same(outputs[0], other)
+
+
+@test
 def library_has_the_same_symbols_versions_and_name():
     def facts(path):
         text = subprocess.run(["objdump", "-T", path], capture_output=True, text=True, check=True, timeout=60).stdout
