@@ -58,6 +58,7 @@ struct link {
 	uint64_t uid;
 	int fd;				/* socket */
 	struct xenstore_domain_interface *ring;
+	uint32_t domid, port;		/* of a ring; the slot may be another's by the time that the link ends */
 	uint32_t interest;		/* what epoll watches for */
 	bool ready, dirty, dead;	/* in that list */
 	bool eof, blocked, broken, notify;

@@ -242,8 +242,11 @@ static bool serve_signal(int fd)
 		return false;
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 		stop();
-	if (info.ssi_signo == SIGHUP)
+	if (info.ssi_signo == SIGHUP) {
+		if (options.trace_file)
+			log_to_file(options.trace_file);
 		kill(daemon_pid, SIGHUP);
+	}
 	pid = waitpid(daemon_pid, &status, WNOHANG);
 	if (pid != daemon_pid)
 		return false;

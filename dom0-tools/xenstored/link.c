@@ -18,6 +18,8 @@ struct link *link_new(struct conn *c, struct slot *slot)
 	l->conn = c;
 	l->slot = slot;
 	l->uid = c->uid;
+	l->domid = slot->domid;
+	l->port = slot->local_port;
 	l->fd = -1;
 	c->io = l;
 	return l;
@@ -263,7 +265,7 @@ void link_flush(struct link *l)
 	if (l->notify) {
 		l->notify = false;
 		fault_point("notify");
-		xen_notify(events_fd, l->slot->local_port);
+		xen_notify(events_fd, l->port);
 	}
 	if (l->dead)
 		return;
@@ -294,10 +296,9 @@ void links_reap(void)
 		}
 		fault_point("closing");
 		if (l->ring) {
-			if (worker.by_port && l->slot->local_port < worker.ports &&
-			    worker.by_port[l->slot->local_port] == l)
-				worker.by_port[l->slot->local_port] = NULL;
-			xen_unmap_ring(l->slot->domid, l->ring);
+			if (l->port < worker.ports && worker.by_port[l->port] == l)
+				worker.by_port[l->port] = NULL;
+			xen_unmap_ring(l->domid, l->ring);
 		} else {
 			/* The keeper's copy would keep it in the set. */
 			epoll_ctl(worker.epoll, EPOLL_CTL_DEL, l->fd, NULL);

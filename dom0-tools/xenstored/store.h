@@ -131,7 +131,7 @@ struct store_host {
 	int (*control)(void *ctx, unsigned int argc, const char **argv, struct buf *answer);
 };
 
-#define DOM_BUCKETS	4096
+#define DOM_BUCKETS	1024
 #define SPECIAL_COUNT	2
 
 struct store {

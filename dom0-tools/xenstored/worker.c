@@ -66,7 +66,7 @@ static void host_gone(void *ctx, struct conn *c)
 
 static void remember_port(struct link *l)
 {
-	uint32_t port = l->slot->local_port;
+	uint32_t port = l->port;
 
 	if (port >= worker.ports) {
 		uint32_t n = (port + 64) * 2;
@@ -120,6 +120,10 @@ int worker_introduce(void *ctx, uint32_t domid, uint64_t gfn, uint32_t port, str
 
 static int host_control(void *ctx, unsigned int argc, const char **argv, struct buf *answer)
 {
+#ifdef XENSTORED_TEST
+	if (!strcmp(argv[0], "crash"))
+		abort();
+#endif
 	if (!strcmp(argv[0], "log") && argc == 2 && (!strcmp(argv[1], "on") || !strcmp(argv[1], "off"))) {
 		log_tracing = argv[1][1] == 'n';
 		return 0;
@@ -388,7 +392,7 @@ static void resume(void)
 		if (l->ring) {
 			remember_port(l);
 			ring_publish(l);
-			xen_unmask(events_fd, &l->slot->local_port, 1);
+			xen_unmask(events_fd, &l->port, 1);
 		} else if (!l->interest) {
 			watch_link(l);
 		}

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import re
+import tempfile
 import time
 
 from xenstore import PATIENCE, TOP, Daemon, Failure, add, check, run, test
@@ -213,6 +214,37 @@ def nothing_is_lost_when_killed_at_random_moments():
               last.read("/t/counter"))
         check(last.good("CONTROL", "check") == b"OK\0", "the counts are wrong")
         print("# %d kills, work done: %s" % (daemon.restarts(), list(results)))
+
+
+@test
+def message_of_which_the_daemon_dies_twice_is_answered_eio():
+    with Daemon() as daemon:
+        c, other = daemon.connect(), daemon.connect()
+        c.write("/a", "1")
+        check(c.ask("CONTROL", "crash") == "EIO", "the message is not given up")
+        check(daemon.restarts() == 2, "the daemon died", daemon.restarts(), "times")
+        check(c.read("/a") == "1" and other.read("/a") == "1", "the store is not the same")
+        check(other.ask("CONTROL", "crash") == "EIO", "the second such message is not given up")
+
+
+@test
+def journal_is_replaced_by_snapshots_and_survives_that_too():
+    """More than the journal's free growth is written, with kills in between."""
+    with Daemon() as daemon:
+        c = daemon.connect()
+        for i in range(6):
+            for _ in range(500):
+                for n in range(3):
+                    c.start("WRITE", raw=b"/big/%d\0" % n + b"v" * 3900)
+                while c.message()[1] != c.next_id:
+                    pass
+            c.write("/i", str(i))
+            daemon.kill()
+            check(c.read("/i") == str(i) and c.read("/big/2") == "v" * 3900, "lost in round", i)
+        with tempfile.NamedTemporaryFile() as report:
+            c.good("CONTROL", "memreport", report.name)
+            size = int(report.read().split(b"journal\t")[1].split()[0])
+        check(size < 8 << 20, "the journal has", size, "bytes")
 
 
 for label in fault_points():
