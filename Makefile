@@ -150,7 +150,8 @@ coverage-run: $(HOST_TESTS) $(FUZZERS)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
-include tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
+KERNEL := $(B)/kernel/vmlinux
+include dom0-tools/tools.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
 
 
 clean:

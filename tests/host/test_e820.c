@@ -174,15 +174,6 @@ static void multiboot2_entries_have_one_size(void **state)
 	assert_int_equal(e820_from_multiboot2(&m, e, sizeof(e), 19), -EINVAL);
 }
 
-/* All of start..end is of one type: the map is in order, so one entry must hold it. */
-static bool all(const struct e820_map *m, u64 start, u64 end, u32 type)
-{
-	for (u32 i = 0; i < m->nr; i++)
-		if (m->e[i].type == type && m->e[i].addr <= start && m->e[i].addr + m->e[i].size >= end)
-			return true;
-	return false;
-}
-
 static void a_range_is_carved_out_of_ram(void **state)
 {
 	struct e820_map m;
@@ -190,8 +181,8 @@ static void a_range_is_carved_out_of_ram(void **state)
 	(void)state;
 	map_of(&m, q35, ARRAY_SIZE(q35));
 	assert_int_equal(e820_change(&m, 0x200000, 0x600000, E820_RESERVED), 0);
-	assert_true(all(&m, 0x200000, 0x600000, E820_RESERVED));
-	assert_true(all(&m, 0x100000, 0x200000, E820_RAM));
+	assert_true(e820_all(&m, 0x200000, 0x600000, E820_RESERVED));
+	assert_true(e820_all(&m, 0x100000, 0x200000, E820_RAM));
 	assert_false(e820_any(&m, 0x200000, 0x600000, E820_RAM));
 	assert_int_equal(m.nr, ARRAY_SIZE(q35) + 2);
 	assert_int_equal(e820_change(&m, 0x200000, 0x600000, E820_RAM), 0);
@@ -212,7 +203,7 @@ static void clipping_removes_ram_only(void **state)
 	assert_true(e820_ram_end(&m) == 0x140000000);
 	e820_clip_ram(&m, 0x40000000);
 	assert_true(e820_ram_end(&m) == 0x40000000);
-	assert_true(all(&m, 0xfffc0000, 0x100000000, E820_RESERVED));
+	assert_true(e820_all(&m, 0xfffc0000, 0x100000000, E820_RESERVED));
 	e820_clip_ram(&m, 0);
 	assert_int_equal(e820_ram_end(&m), 0);
 	assert_int_equal(e820_ram_bytes(&m), 0);
@@ -246,9 +237,9 @@ static void dom0_sees_the_apics_as_reserved(void **state)
 	map_of(&m, q35, ARRAY_SIZE(q35));
 	assert_int_equal(e820_dom0_view(&view, &m, ioapic, 2), 0);
 	check(&m, q35, ARRAY_SIZE(q35));
-	assert_true(all(&view, 0xfee00000, 0xfef00000, E820_RESERVED));
-	assert_true(all(&view, 0xfec00000, 0xfec01000, E820_RESERVED));
-	assert_true(all(&view, 0xfec10000, 0xfec11000, E820_RESERVED));
+	assert_true(e820_all(&view, 0xfee00000, 0xfef00000, E820_RESERVED));
+	assert_true(e820_all(&view, 0xfec00000, 0xfec01000, E820_RESERVED));
+	assert_true(e820_all(&view, 0xfec10000, 0xfec11000, E820_RESERVED));
 	assert_int_equal(view.nr, ARRAY_SIZE(q35) + 3);
 	assert_in_order(&view);
 }

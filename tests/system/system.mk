@@ -6,7 +6,7 @@
 # scripts/run-qemu for `make run`; TESTS="tests/system/test_boot.py ..." runs only those.
 
 HV ?= xenolith
-SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) tests/bench/test_bars.py tests/fuzz/test_replay.py tests/mutants/test_mutants.py
+SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) $(TOOL_TESTS) tests/bench/test_bars.py tests/fuzz/test_replay.py tests/mutants/test_mutants.py
 TESTS ?= $(HOST_TESTS) $(SYSTEM_TESTS)
 HV_IMAGE := $(if $(filter xenolith,$(HV)),$(B)/xenolith)
 KERNEL := $(B)/kernel/vmlinux
@@ -51,7 +51,7 @@ $(INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initram
 run: $(MACHINE_FILES)
 	@scripts/run-qemu --hv $(HV) $(RUN)
 
-test: $(MACHINE_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
+test: $(MACHINE_FILES) $(TOOL_TEST_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
 	@HV=$(HV) scripts/run-tests $(TESTS)
 
 test-all: export FULL = 1
