@@ -17,6 +17,8 @@
 struct fake_cpus fake_cpus;
 struct clock_scale clock_scale = { .tsc_start = 7, .mul = 0x80000000, .shift = 1 };
 char hv_command_line[1024] = "loglvl=all";
+bool tsc_reliable = true;
+u32 domain_ids_end = MAX_DOMID;
 
 struct cpu_info *this_cpu_info(void) { return &fake_cpus.info[fake_cpus.now]; }
 struct cpu_info *cpu_info_of(u32 cpu) { return &fake_cpus.info[cpu]; }
@@ -76,11 +78,11 @@ FAKE_HOOK void load_guest_table(struct vcpu *v)
 
 /* --- Vcpus -------------------------------------------------------------------------------- */
 
-FAKE_HOOK bool guest_range_ok(u64 gva, size_t bytes)
+/* One address space for both modes. */
+FAKE_HOOK int pv_copy_to_kernel(struct vcpu *v, u64 gva, const void *src, size_t bytes)
 {
-	u64 end = gva + bytes;
-
-	return end >= gva && (gva >= HV_VIRT_END || end <= 0x800000000000);
+	(void)v;
+	return copy_to_guest(gva, src, bytes);
 }
 
 FAKE_HOOK int pv_set_ldt(struct vcpu *v, u64 base, u32 ents)

@@ -9,7 +9,6 @@ HV ?= xenolith
 SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.py)) $(TOOL_TESTS) tests/bench/test_bars.py tests/fuzz/test_replay.py tests/mutants/test_mutants.py
 TESTS ?= $(HOST_TESTS) $(SYSTEM_TESTS)
 HV_IMAGE := $(if $(filter xenolith,$(HV)),$(B)/xenolith)
-KERNEL := $(B)/kernel/vmlinux
 INITRAMFS := $(B)/initramfs
 MACHINE_FILES := $(HV_IMAGE) $(INITRAMFS) $(KERNEL) $(B)/crossings.so
 
