@@ -9,7 +9,7 @@ a picture that QEMU takes of the screen.  EFI itself is not shown to dom0.
 import os
 import re
 
-from machine import HV, LOGS, Failure, add_test, boot, only_on, run
+from machine import HV, LIMIT, LOGS, Failure, add_test, boot, only_on, run
 
 # What /test/screen writes: pixels of 32 bits, blue, green, red, and one byte of nothing.
 COLOURS = (0x80, 0x40, 0x20)        # red, green, blue
@@ -49,8 +49,8 @@ def boots(name, loader, driver=None, end="poweroff", **options):
     if skip:
         return skip
     steps = "facts+firmware+%s%s" % ("screen+" if driver else "", end)
-    with boot(name, loader=loader, no_reboot=end == "reboot", dom0_options="xltest=" + steps,
-              devices=["-device", "VGA"] if driver else [], **options) as this:
+    with boot(name, loader=loader, no_reboot=end == "reboot", limit=2 * LIMIT,
+              dom0_options="xltest=" + steps, devices=["-device", "VGA"] if driver else [], **options) as this:
         if HV == "xenolith" and loader == "efi":
             this.expect(r"^\[.*Command line: acpi_rsdp=0x[0-9a-f]+ ")
         this.expect(r"ACPI: RSDP 0x[0-9A-F]+ ")
