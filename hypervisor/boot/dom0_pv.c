@@ -33,6 +33,7 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/irq.h"
+#include "x86/microcode.h"
 #include "x86/paging.h"
 #include "x86/policy.h"
 #include "x86/uart.h"
@@ -537,18 +538,29 @@ static void __init give_rights(struct domain *d)
 			rangeset_remove(d->iomem, f, f);
 }
 
+/* The first module behind the kernel that is not microcode; NULL for none. */
+static const struct boot_module *__init initramfs_of(const struct bootinfo *bi, const struct hv_options *o)
+{
+	for (u32 i = 1; i < bi->nr_modules; i++)
+		if ((s32)i != microcode_module(bi, o))
+			return &bi->module[i];
+	return NULL;
+}
+
 void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 {
 	struct build *b = &build;
 	void *buffer = NULL, *p2m_area;
 	u64 buffer_len, available, max_bytes;
+	const struct boot_module *initrd;
 	u32 vcpus;
 	struct vcpu *v;
 
 	if (!bi->nr_modules)
 		hv_stop("no dom0 kernel: the loader passed no module (first module: kernel and its options, second: initramfs)");
 	find_kernel(&bi->module[0], &b->elf, &buffer, &buffer_len);
-	b->initrd_len = bi->nr_modules > 1 ? bi->module[1].len : 0;
+	initrd = initramfs_of(bi, o);
+	b->initrd_len = initrd ? initrd->len : 0;
 
 	vcpus = min(nr_cpus, o->dom0_vcpus_max);
 	vcpus = max(vcpus, o->dom0_vcpus_min);
@@ -576,7 +588,7 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	if (!buffer_len)
 		elf_load(&b->elf, note_segment, b);
 	if (b->initrd_len)
-		note_piece(b, b->initrd_pfn * PAGE_SIZE, maddr_to_virt(bi->module[1].start), b->initrd_len);
+		note_piece(b, b->initrd_pfn * PAGE_SIZE, maddr_to_virt(initrd->start), b->initrd_len);
 	/* The list comes first, since everything else is found through it. */
 	p2m_area = contiguous((b->p2m_pages + b->p2m_tables) * PAGE_SIZE, "dom0's p2m list");
 	b->p2m = p2m_area;
@@ -589,7 +601,7 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 	if (b->elf.has_hypercall_page)
 		hypercall_page_fill(at(b, PFN_DOWN(b->elf.hypercall_page - b->elf.virt_base)));
 	if (b->initrd_len)
-		copy_initrd(b, &bi->module[1]);
+		copy_initrd(b, initrd);
 	if (buffer_len)
 		for (u64 p = 0; p < PFN_UP(buffer_len); p++)
 			free_pages(MFN(virt_to_mfn(buffer).m + p), 0, false);

@@ -113,20 +113,27 @@ static bool __init try_module(const struct boot_module *mod, u32 number)
 	return true;
 }
 
-bool __init microcode_init(const struct bootinfo *bi, const struct hv_options *o)
+s32 __init microcode_module(const struct bootinfo *bi, const struct hv_options *o)
 {
 	s32 n = o->ucode.module < 0 ? (s32)bi->nr_modules + o->ucode.module : o->ucode.module;
+
+	/* Module 0 is dom0's kernel. */
+	return o->ucode.given && !o->ucode.scan && n > 0 && n < (s32)bi->nr_modules ? n : -1;
+}
+
+bool __init microcode_init(const struct bootinfo *bi, const struct hv_options *o)
+{
+	s32 n = microcode_module(bi, o);
 	u32 before = this_microcode_cpu().revision;
 
 	if (!o->ucode.given)
 		return false;
 	if (o->ucode.scan) {
-		/* Module 0 is dom0's kernel. */
 		for (u32 i = 1; i < bi->nr_modules; i++)
 			if (try_module(&bi->module[i], i))
 				return this_microcode_cpu().revision != before;
 		hv_log(LOG_WARNING, "ucode=scan: no module begins with microcode for this CPU's vendor\n");
-	} else if (n < 1 || n >= (s32)bi->nr_modules) {
+	} else if (n < 0) {
 		hv_log(LOG_WARNING, "ucode=%d: there is no such module; module 0 is dom0's kernel\n", o->ucode.module);
 	} else if (!try_module(&bi->module[n], n)) {
 		hv_log(LOG_WARNING, "ucode=%d: that module is no microcode for this CPU's vendor\n", o->ucode.module);

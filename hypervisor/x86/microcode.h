@@ -37,6 +37,8 @@ int microcode_find(const void *file, u64 bytes, const struct microcode_cpu *cpu,
 struct bootinfo;
 struct hv_options;
 
+/* The module that ucode= names by its number, which is no initramfs; -1 for none. */
+s32 microcode_module(const struct bootinfo *bi, const struct hv_options *o);
 /*
  * Takes what the options name from the boot modules and loads it on the boot CPU. True: the CPU runs another
  * revision now, so what CPUID says may have changed. Once there is a heap, before alternatives_apply().

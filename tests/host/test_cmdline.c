@@ -385,8 +385,32 @@ static void options_of_xen_are_named_once(void **state)
 	ignored("sched=credit sched=null");
 	ignored("no-cpuidle");
 	ignored("com2=115200,8n1");
-	assert_int_equal(parse("ucode=scan dom0_vcpus_pin watchdog ucode=1", &o), 0);
+	assert_int_equal(parse("hpet=1 dom0_vcpus_pin apic hpet=0", &o), 0);
 	assert_int_equal(sentences, 3);
+}
+
+static void nmi_watchdog_and_microcode_are_chosen(void **state)
+{
+	struct hv_options o = good("");
+
+	(void)state;
+	assert_int_equal(o.nmi, NMI_DOM0);
+	assert_false(o.watchdog || o.ucode.given);
+	assert_int_equal(o.watchdog_timeout, 5);
+	o = good("nmi=fatal watchdog watchdog_timeout=30 ucode=-1");
+	assert_int_equal(o.nmi, NMI_FATAL);
+	assert_true(o.watchdog && o.ucode.given && !o.ucode.scan);
+	assert_int_equal(o.watchdog_timeout, 30);
+	assert_int_equal(o.ucode.module, -1);
+	o = good("nmi=ignore ucode=scan");
+	assert_int_equal(o.nmi, NMI_IGNORE);
+	assert_true(o.ucode.given && o.ucode.scan);
+	o = good("ucode=2");
+	assert_int_equal(o.ucode.module, 2);
+	assert_false(good("ucode=no").ucode.given);
+	assert_int_equal(parse("nmi=perhaps watchdog_timeout=1 ucode=-0", &o), 0);
+	assert_int_equal(sentences, 3);
+	assert_int_equal(o.nmi, NMI_DOM0);
 }
 
 static void unknown_options_are_called_unknown(void **state)
@@ -480,6 +504,7 @@ int main(void)
 		cmocka_unit_test(what_promises_protection_stops_the_boot),
 		cmocka_unit_test(the_first_reason_to_stop_is_kept),
 		cmocka_unit_test(options_of_xen_are_named_once),
+		cmocka_unit_test(nmi_watchdog_and_microcode_are_chosen),
 		cmocka_unit_test(unknown_options_are_called_unknown),
 		cmocka_unit_test(the_first_word_may_be_the_images_name),
 		cmocka_unit_test(text_behind_two_dashes_is_dom0s),
