@@ -183,6 +183,8 @@ int __real_get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned 
 void __real_put_page_table(struct vcpu *v, mfn_t mfn);
 void __real_share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
 void __real_unshare_page(mfn_t mfn);
+bool __real_release_owned_page(mfn_t mfn, struct domain *d);
+bool __wrap_release_owned_page(mfn_t mfn, struct domain *d);
 void __real_assign_pages(mfn_t first, u64 nr, struct domain *d);
 void __wrap_assign_pages(mfn_t first, u64 nr, struct domain *d);
 bool __wrap_get_page(mfn_t mfn, struct domain *d);
@@ -203,18 +205,32 @@ static void let_go(u32 *count, mfn_t mfn, const char *what)
 	--*count;
 }
 
+/* It gives the owner's reference back, which nobody has counted as a hold. */
+static bool in_release;
+
+bool __wrap_release_owned_page(mfn_t mfn, struct domain *d)
+{
+	bool released;
+
+	in_release = true;
+	released = __real_release_owned_page(mfn, d);
+	in_release = false;
+	return released;
+}
+
 bool __wrap_get_page(mfn_t mfn, struct domain *d)
 {
 	bool got = __real_get_page(mfn, d);
 
-	if (got)
+	if (got && !in_release)
 		hold[mfn.m].plain++;
 	return got;
 }
 
 void __wrap_put_page(mfn_t mfn)
 {
-	let_go(&hold[mfn.m].plain, mfn, "reference");
+	if (!in_release)
+		let_go(&hold[mfn.m].plain, mfn, "reference");
 	__real_put_page(mfn);
 }
 
