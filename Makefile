@@ -119,7 +119,8 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(H)/fuzz_%,$(wildcard tests/fuzz/fuzz
 FUZZ_FILES = $(wildcard tests/fuzz/$(1)_*.c tests/fuzz/$(1)_*.h)
 # fuzz_core counts what the hypercalls hold on frames, where they call page_type.c.
 FUZZ_LINK_core := $(addprefix -Wl$(comma)--wrap=,get_page put_page get_page_writable put_page_writable \
-	get_page_seg_desc put_page_seg_desc get_page_table put_page_table share_page_with_domain unshare_page assign_pages)
+	get_page_seg_desc put_page_seg_desc get_page_table put_page_table hold_page_table hold_l1_table release_page_table \
+	share_page_with_domain unshare_page assign_pages release_owned_page)
 $(H)/fuzz_core: $(H)/pv/grant_pv.o
 $(H)/fuzz_image: $(call FUZZ_FILES,image)
 $(H)/fuzz_core: $(call FUZZ_FILES,core)

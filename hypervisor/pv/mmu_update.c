@@ -244,11 +244,8 @@ HYPERCALL(hc_mmu_update)
  */
 static u64 read_unheld(mfn_t table, unsigned i)
 {
-	u64 *t = map_frame(table), e;
+	u64 *t = map_frame(table), e = read_or_zero(&t[i]);
 
-	__asm__ volatile("1: mov %1, %0\n2:\n"
-			 ".pushsection .text.fixup, \"ax\"; 3: xor %k0, %k0; jmp 2b; .popsection\n" EXTABLE(1b, 3b)
-			 : "=r"(e) : "m"(t[i]));
 	unmap_frame(t);
 	return e;
 }

@@ -183,6 +183,14 @@ int __real_get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned 
 void __real_put_page_table(struct vcpu *v, mfn_t mfn);
 void __real_share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
 void __real_unshare_page(mfn_t mfn);
+unsigned __real_hold_page_table(mfn_t mfn, struct domain *d);
+bool __real_hold_l1_table(mfn_t mfn, struct domain *d);
+void __real_release_page_table(struct vcpu *v, mfn_t mfn);
+unsigned __wrap_hold_page_table(mfn_t mfn, struct domain *d);
+bool __wrap_hold_l1_table(mfn_t mfn, struct domain *d);
+void __wrap_release_page_table(struct vcpu *v, mfn_t mfn);
+bool __real_release_owned_page(mfn_t mfn, struct domain *d);
+bool __wrap_release_owned_page(mfn_t mfn, struct domain *d);
 void __real_assign_pages(mfn_t first, u64 nr, struct domain *d);
 void __wrap_assign_pages(mfn_t first, u64 nr, struct domain *d);
 bool __wrap_get_page(mfn_t mfn, struct domain *d);
@@ -203,18 +211,32 @@ static void let_go(u32 *count, mfn_t mfn, const char *what)
 	--*count;
 }
 
+/* It gives the owner's reference back, which nobody has counted as a hold. */
+static bool in_release;
+
+bool __wrap_release_owned_page(mfn_t mfn, struct domain *d)
+{
+	bool released;
+
+	in_release = true;
+	released = __real_release_owned_page(mfn, d);
+	in_release = false;
+	return released;
+}
+
 bool __wrap_get_page(mfn_t mfn, struct domain *d)
 {
 	bool got = __real_get_page(mfn, d);
 
-	if (got)
+	if (got && !in_release)
 		hold[mfn.m].plain++;
 	return got;
 }
 
 void __wrap_put_page(mfn_t mfn)
 {
-	let_go(&hold[mfn.m].plain, mfn, "reference");
+	if (!in_release)
+		let_go(&hold[mfn.m].plain, mfn, "reference");
 	__real_put_page(mfn);
 }
 
@@ -257,7 +279,25 @@ int __wrap_get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned 
 	return rc;
 }
 
-void __wrap_put_page_table(struct vcpu *v, mfn_t mfn)
+unsigned __wrap_hold_page_table(mfn_t mfn, struct domain *d)
+{
+	unsigned level = __real_hold_page_table(mfn, d);
+
+	if (level)
+		hold[mfn.m].table[level]++;
+	return level;
+}
+
+bool __wrap_hold_l1_table(mfn_t mfn, struct domain *d)
+{
+	bool held = __real_hold_l1_table(mfn, d);
+
+	if (held)
+		hold[mfn.m].table[1]++;
+	return held;
+}
+
+static void let_go_of_table(mfn_t mfn)
 {
 	unsigned level = mfn_to_page(mfn)->type >> PGT_type_shift;
 
@@ -265,7 +305,18 @@ void __wrap_put_page_table(struct vcpu *v, mfn_t mfn)
 		broken("frame %llx is put as a table; type word %llx", (unsigned long long)mfn.m,
 		       (unsigned long long)mfn_to_page(mfn)->type);
 	let_go(&hold[mfn.m].table[level], mfn, "table");
+}
+
+void __wrap_put_page_table(struct vcpu *v, mfn_t mfn)
+{
+	let_go_of_table(mfn);
 	__real_put_page_table(v, mfn);
+}
+
+void __wrap_release_page_table(struct vcpu *v, mfn_t mfn)
+{
+	let_go_of_table(mfn);
+	__real_release_page_table(v, mfn);
 }
 
 void __wrap_share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)

@@ -20,8 +20,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.join(TOP, "tests/mutants")
 TREE = os.path.join(TOP, "build/mutants")
-COPIED = ["Makefile", "hypervisor", "include", "scripts", "tests/host", "tests/fuzz", "tests/guest/guest.mk",
-          "tests/system/system.mk"]
+COPIED = ["Makefile", "hypervisor", "include", "scripts", "tests/host", "tests/fuzz"]
 SHORT = 6
 BUILD_SECONDS, RUN_SECONDS = 900, 300
 
@@ -29,7 +28,9 @@ BUILD_SECONDS, RUN_SECONDS = 900, 300
 def copy_tree():
     """Make build/mutants a copy of the sources and of the host objects."""
     shutil.rmtree(TREE, ignore_errors=True)
-    for name in COPIED:
+    with open(os.path.join(TOP, "Makefile"), encoding="utf-8") as file:
+        fragments = [name for line in re.findall(r"^include (.*)$", file.read(), re.MULTILINE) for name in line.split()]
+    for name in COPIED + [name for name in fragments if not name.startswith("tests/host/")]:
         source, target = os.path.join(TOP, name), os.path.join(TREE, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(source):
