@@ -117,7 +117,8 @@ TOOL_TEST_FILES := $(TOOLS) $(B)/tools/test/xenstored $(B)/tools/test/fake_xen.s
 
 # --- in a machine: all in one piece each, for an initramfs without libraries ----------------
 
-STATIC := $(B)/tools/static/xenstored $(B)/tools/static/xenstore $(B)/tools/static/xenstore-control
+STATIC := $(B)/tools/static/xenstored $(B)/tools/static/xenstore $(B)/tools/static/xenstore-control \
+	$(B)/tools/static/xenstore_bench
 $(B)/tools/static/xenstored: $(STORE_OBJ) $(B)/tools/xenstored.d/xen.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^
@@ -128,12 +129,17 @@ $(B)/tools/static/xenstore-control: $(B)/tools/xenstore.d/control.o $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^ -pthread
 
+$(B)/tools/static/xenstore_bench: tests/bench/xenstore_bench.c $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -Wl,-z,noexecstack -o $@ $^ -pthread
+
 TOOLS_INITRAMFS := $(B)/initramfs-tools
 $(TOOLS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC)
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
 		-a $(B)/tools/static/xenstored=bin/xenstored \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
-		-a $(B)/tools/static/xenstore-control=bin/xenstore-control
+		-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
+		-a $(B)/tools/static/xenstore_bench=bin/xenstore-bench
 TOOL_TEST_FILES += $(TOOLS_INITRAMFS)
 
 # Debian's xl with our library and daemon, and a guest for it: the kernel, and the initramfs above.

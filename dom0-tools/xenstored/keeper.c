@@ -21,7 +21,8 @@
 
 static pid_t daemon_pid;
 static int calls = -1, news = -1;
-static uint32_t next_slot;
+static uint32_t free_slots[SLOTS], free_count;
+static uint16_t ring_slots[DOMID_FIRST_RESERVED];	/* of a domain's ring: slot + 1 */
 static unsigned int failed_starts;
 
 /* By another name first: whoever reads it finds the old number or the new one. */
@@ -44,31 +45,35 @@ static void write_pid_file(pid_t pid)
 
 static void slot_free(struct slot *slot)
 {
-	if (slot->kind == KIND_RING)
+	if (slot->kind == KIND_RING) {
 		xen_unbind(events_fd, slot->local_port);
-	else
+		ring_slots[slot->domid] = 0;
+	} else {
 		close(slot->fd);
+	}
 	slot->uid = 0;
+	free_slots[free_count++] = slot - shm->slots;
 	shm_store(&slot->state, SLOT_FREE);
 }
 
 /* A free slot with all its numbers at the beginning; NULL if there is none. */
 static struct slot *slot_take(void)
 {
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &shm->slots[(next_slot + i) % SLOTS];
+	struct slot *slot;
 
-		if (slot->state != SLOT_FREE)
-			continue;
-		next_slot = (slot - shm->slots + 1) % SLOTS;
-		memset(slot, 0, offsetof(struct slot, input));
-		slot->rx.msg_len = slot->tx.msg_len = NONE;
-		slot->fd = -1;
-		slot->born = shm->starts;
-		return slot;
+	if (free_count)
+		slot = &shm->slots[free_slots[--free_count]];
+	else if (shm->slots_used < SLOTS)
+		slot = &shm->slots[shm->slots_used++];
+	else {
+		log_line("no room for another connection: %u are open", SLOTS);
+		return NULL;
 	}
-	log_line("no room for another connection: %u are open", SLOTS);
-	return NULL;
+	memset(slot, 0, offsetof(struct slot, input));
+	slot->rx.msg_len = slot->tx.msg_len = NONE;
+	slot->fd = -1;
+	slot->born = shm->starts;
+	return slot;
 }
 
 /* Gives the daemon a connection's descriptor; if the daemon is just dying the next one inherits it. */
@@ -122,11 +127,12 @@ static void bind_domain(const struct keeper_call *call, struct keeper_answer *an
 	struct slot *slot;
 	int port;
 
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		slot = &shm->slots[i];
-		if (slot->state != SLOT_FREE && slot->kind == KIND_RING && slot->domid == call->domid)
-			slot_free(slot);
+	if (call->domid >= DOMID_FIRST_RESERVED) {
+		answer->err = EINVAL;
+		return;
 	}
+	if (ring_slots[call->domid])
+		slot_free(&shm->slots[ring_slots[call->domid] - 1]);
 	port = xen_bind(events_fd, call->domid, call->port);
 	slot = port < 0 ? NULL : slot_take();
 	if (!slot) {
@@ -140,6 +146,7 @@ static void bind_domain(const struct keeper_call *call, struct keeper_answer *an
 	slot->gfn = call->gfn;
 	slot->port = call->port;
 	slot->local_port = port;
+	ring_slots[call->domid] = slot - shm->slots + 1;
 	shm_store(&slot->state, SLOT_NEW);
 	answer->err = 0;
 	answer->slot = slot - shm->slots;
@@ -169,7 +176,7 @@ static void start_daemon(int ready_pipe, const sigset_t *old_mask)
 	int call_pair[2], news_pair[2];
 	pid_t keeper = getpid();
 
-	for (uint32_t i = 0; i < SLOTS; i++)
+	for (uint32_t i = 0; i < shm->slots_used; i++)
 		if (shm->slots[i].state == SLOT_CLOSING)
 			slot_free(&shm->slots[i]);
 	shm->ready = 0;

@@ -58,6 +58,7 @@ struct shm {
 	uint32_t virq_port;
 	uint32_t fault_left;		/* test build: passes of the fault point until it kills */
 	char fault_point[32];
+	uint32_t slots_used;		/* the slots behind these were never touched, and have no memory yet */
 	struct slot slots[SLOTS];
 };
 

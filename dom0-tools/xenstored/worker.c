@@ -362,7 +362,7 @@ static void resume(void)
 {
 	struct conn *c, *next;
 
-	for (uint32_t i = 0; i < SLOTS; i++) {
+	for (uint32_t i = 0; i < shm->slots_used; i++) {
 		struct slot *slot = &shm->slots[i];
 
 		if (slot->state == SLOT_ACTIVE || slot->state == SLOT_NEW) {

@@ -6,8 +6,9 @@ On the hypervisor under test; with FULL=1 also on Debian's Xen, where Debian's x
 guest of the stock kernel, which uses the store over its own ring.
 """
 import os
+import re
 
-from machine import HV, TOP, add_test, boot, run
+from machine import HV, TOP, Failure, add_test, boot, run
 
 INITRAMFS = os.path.join(TOP, "build/initramfs-tools")
 FULL = bool(os.environ.get("FULL"))
@@ -31,6 +32,25 @@ def guest_of_debians_xl():
         this.expect_poweroff()
 
 
+# Instructions of client, daemon and kernel together, on the bare kernel. The transaction has six requests.
+BARS = {"read": 30000, "write": 30000, "transaction": 180000}
+
+
+def bars():
+    with boot("xenstore-bench", hv="bare", initrd=INITRAMFS, exact=True,
+              dom0_options="xltest=xenstore-bench+poweroff") as this:
+        this.step("xenstore-bench")
+        this.expect_poweroff()
+        costs = dict(re.findall(r"xenstore-bench: (\w+) (\d+)", this.text))
+    for name, bar in BARS.items():
+        if name not in costs:
+            raise Failure("the cost of %s was not printed" % name)
+        print("# %s: %s instructions, bar %d" % (name, costs[name], bar))
+        if int(costs[name]) > bar:
+            raise Failure("%s costs %s instructions, more than %d" % (name, costs[name], bar))
+
+
 if FULL:
+    add_test("requests_cost_no_more_instructions_than_their_bars", bars)
     add_test("guest_of_debians_xl_uses_our_store_while_it_is_killed", guest_of_debians_xl)
 run()
