@@ -247,7 +247,7 @@ static void load_debug_registers(struct vcpu *v)
 
 bool pv_has_tsc_aux(void)
 {
-	return policy_guest_has(X86_FEATURE_RDTSCP) || policy_guest_has(X86_FEATURE_RDPID);
+	return host_has(X86_FEATURE_RDTSCP) || host_has(X86_FEATURE_RDPID);
 }
 
 /*
