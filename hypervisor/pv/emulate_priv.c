@@ -208,6 +208,9 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *val)
 	case MSR_TSC:
 		*val = rdtsc();
 		return true;
+	case MSR_TSC_AUX:
+		*val = v->pv.tsc_aux;
+		return pv_has_tsc_aux();
 	case MSR_EFER:
 		*val = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
 		return true;
@@ -248,6 +251,12 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 val)
 	case MSR_KERNEL_GS_BASE:
 		if ((s64)(val << 16) >> 16 != (s64)val)
 			return false;
+		wrmsr(msr, val);
+		return true;
+	case MSR_TSC_AUX:
+		if (!pv_has_tsc_aux() || val >> 32)
+			return false;
+		v->pv.tsc_aux = val;
 		wrmsr(msr, val);
 		return true;
 	case 0x8b:
@@ -408,7 +417,7 @@ bool pv_emulate(struct vcpu *v, struct cpu_user_regs *regs)
 		regs->rax = (u32)cr2;
 		regs->rdx = cr2 >> 32;
 		if (i.class == INSN_RDTSCP)
-			regs->rcx = 0;
+			regs->rcx = v->pv.tsc_aux;
 		break;
 	default:
 		if (!v->pv.kernel_mode || !kernel_insn(v, regs, &i))

@@ -42,6 +42,7 @@ struct pv_vcpu {
 	u64 cr0_ts;           /* guest's CR0.TS: next FPU use is #NM for it */
 	u64 cr2;
 	u64 cr4;              /* bits the guest believes set */
+	u32 tsc_aux;          /* what rdtscp and rdpid say: for Linux the vcpu's number */
 	u64 dr[8];
 
 	u32 gdt_ents;         /* entries in use; frames below */

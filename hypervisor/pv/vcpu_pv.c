@@ -245,6 +245,11 @@ static void load_debug_registers(struct vcpu *v)
 	}
 }
 
+bool pv_has_tsc_aux(void)
+{
+	return host_has(X86_FEATURE_RDTSCP) || host_has(X86_FEATURE_RDPID);
+}
+
 /*
  * TSD makes rdtsc fault in ring 3, kernel included, for which it is emulated. Without
  * FSGSBASE the four instructions that use it fault, as a guest expects that has not set it.
@@ -277,6 +282,8 @@ void pv_load(struct vcpu *v)
 	wrmsr(MSR_KERNEL_GS_BASE, pv->kernel_mode ? pv->gs_base_user : pv->gs_base_kernel);
 	load_debug_registers(v);
 	pv_load_cr4(v);
+	if (pv_has_tsc_aux())
+		wrmsr(MSR_TSC_AUX, pv->tsc_aux);
 	ci->regs = pv->regs;
 	/* While it was not here, somebody changed a descriptor: its kernel hears of it, with what should have been. */
 	if (unlikely(!good))
@@ -412,9 +419,14 @@ void pv_drop_ldt(struct vcpu *v)
 	}
 }
 
+static bool ldt_ok(u64 base, u64 ents)
+{
+	return ents <= 8192 && !(base & (PAGE_SIZE - 1)) && (!ents || guest_range_ok(base, ents * 8));
+}
+
 int pv_set_ldt(struct vcpu *v, u64 base, u32 ents)
 {
-	if (ents > 8192 || (base & (PAGE_SIZE - 1)) || (ents && !guest_range_ok(base, ents * 8)))
+	if (!ldt_ok(base, ents))
 		return -EINVAL;
 	if (v->pv.ldt_ents != ents || v->pv.ldt_base != base || ents) {
 		pv_drop_ldt(v);
@@ -535,6 +547,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	/* It would begin in user mode without tables for that. */
 	if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
 		return -EINVAL;
+	if (!ldt_ok(c->ldt_base, c->ldt_ents))
+		return -EINVAL;
 	/* It has never run, so nothing of it is loaded anywhere. */
 	if (c->gdt_ents && (rc = pv_set_gdt(v, c->gdt_frames, c->gdt_ents)))
 		return rc;
@@ -574,5 +588,10 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	for (unsigned i = 0; i < 8; i++)
 		if (c->debugreg[i])
 			pv_set_debugreg(v, i, c->debugreg[i]);
+	pv->ldt_base = c->ldt_base;
+	pv->ldt_ents = c->ldt_ents;
+	if (c->flags & VGCF_i387_valid)
+		fpu_set_image(v, &c->fpu_ctxt);
+	/* Of vm_assist only the first vcpu's counts, which never comes here. */
 	return 0;
 }

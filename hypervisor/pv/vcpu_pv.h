@@ -16,6 +16,8 @@ void pv_enter_user(struct vcpu *v);
 /* Copies from and to addresses of v's kernel, in whichever mode v is; v is current. 0 or -EFAULT. */
 int pv_copy_from_kernel(struct vcpu *v, void *dst, u64 gva, size_t bytes);
 int pv_copy_to_kernel(struct vcpu *v, u64 gva, const void *src, size_t bytes);
+/* Guests are shown instructions that read MSR_TSC_AUX. */
+bool pv_has_tsc_aux(void);
 /* Loads what v has chosen of CR4; v is on this CPU. */
 void pv_load_cr4(struct vcpu *v);
 /* Selectors that no entry saves: what is in the CPU is the guest's. */

@@ -266,7 +266,5 @@ void cpu_init(void)
 	} else {
 		wrmsr(MSR_SYSENTER_CS, 0); /* AMD: no SYSENTER in long mode; 0 makes it fault */
 	}
-	if (host_has(X86_FEATURE_RDTSCP))
-		wrmsr(MSR_TSC_AUX, this_cpu());
 	protection_cpu_init();
 }

@@ -21,6 +21,18 @@
 
 static bool use_xsave(void) { return host_cpu.guest_xcr0 != 0; }
 
+/* Bits that MXCSR can have: others fault when they are loaded (SDM 1, 11.6.6). */
+static u32 mxcsr_mask;
+
+static void find_mxcsr_mask(u8 *area)
+{
+	__asm__ volatile("clts; fxsave64 (%0)" :: "r"(area) : "memory");
+	mxcsr_mask = *(u32 *)(area + 28);
+	if (!mxcsr_mask)
+		mxcsr_mask = 0xffbf;
+	memset(area, 0, FXSAVE_BYTES);
+}
+
 void *fpu_area_new(void)
 {
 	u8 *a, *raw = hv_alloc(max(host_cpu.xsave_bytes, 1024u) + 64);
@@ -28,11 +40,22 @@ void *fpu_area_new(void)
 	if (!raw)
 		return NULL;
 	a = (u8 *)ALIGN_UP((u64)raw, 64ULL);
+	/* The first is the boot CPU's, before any guest has anything in the FPU. */
+	if (!mxcsr_mask)
+		find_mxcsr_mask(a);
 	*(u16 *)(a + 0) = 0x37f;  /* FCW after FNINIT */
 	*(u32 *)(a + 24) = 0x1f80; /* MXCSR at reset */
 	if (use_xsave())
 		*(u64 *)(a + FXSAVE_BYTES) = 3; /* XSTATE_BV: x87 and SSE are in the image */
 	return a;
+}
+
+void fpu_set_image(struct vcpu *v, const void *fxsave_image)
+{
+	u8 *a = v->fpu;
+
+	memcpy(a, fxsave_image, FXSAVE_BYTES);
+	*(u32 *)(a + 24) &= mxcsr_mask;
 }
 
 void fpu_save(struct vcpu *v)

@@ -3,7 +3,8 @@
 
 A machine runs a list of programs (tests/user/initramfs/test/programs), and each
 becomes a test of its own: the machine boots when the first of them is asked for.
-`steps` names what runs before them, each with a + behind it.
+`steps` names what runs before them, each with a + behind it, `runner` the script
+that runs them.
 """
 import os
 import re
@@ -17,14 +18,14 @@ class Batch:
     """The programs `names` of the folder `folder`, run in one machine when first needed."""
 
     def __init__(self, log, folder, names, argument="", hv=HV, limit=LIMIT, each=120,
-                 steps="", **options):
+                 steps="", runner="programs", **options):
         self.log = log
         self.names = names
         self.hv = hv
         self.limit = limit
         # A kernel's own messages would come in between what the programs say.
-        words = "xltest=%sprograms+poweroff xlin=%s xlrun=%s xlarg=%s xllimit=%d loglevel=3" % (
-            steps, folder, "+".join(names), argument, each)
+        words = "xltest=%s%s+poweroff xlin=%s xlrun=%s xlarg=%s xllimit=%d loglevel=3" % (
+            steps, runner, folder, "+".join(names), argument, each)
         options["dom0_options"] = (options.get("dom0_options", "") + " " + words).strip()
         self.options = options
         self.results = None
