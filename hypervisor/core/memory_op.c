@@ -95,16 +95,31 @@ static bool room_for(struct domain *d, u64 pages)
 	return d->tot_pages + pages <= d->max_pages;
 }
 
-/* One extent for `d`; its first frame in *mfn. */
-static bool new_extent(struct domain *d, unsigned order, unsigned bits, mfn_t *mfn)
+/*
+ * Gives `d` a block; the M2P has gpfn for its first frame, if it is one. That is written first: once the frames are
+ * d's, another of its vcpus may give them back, and they and their entries may be another domain's.
+ */
+static void give_block(struct domain *d, u64 mfn, unsigned order, u64 gpfn)
+{
+	for (u64 i = 0; gpfn != INVALID_M2P && i < 1ULL << order; i++)
+		m2p_set(MFN(mfn + i), gpfn + i);
+	assign_pages(MFN(mfn), 1ULL << order, d);
+}
+
+/* One extent for `d`, from gpfn on (or INVALID_M2P); its first frame in *mfn. */
+static bool new_extent(struct domain *d, unsigned order, unsigned bits, u64 gpfn, mfn_t *mfn)
 {
 	if (!room_for(d, 1ULL << order))
 		return false;
 	*mfn = alloc_pages(order, bits, d->is_privileged ? ALLOC_NOSCRUB : 0);
 	if (mfn_eq(*mfn, INVALID_MFN))
 		return false;
-	assign_pages(*mfn, 1ULL << order, d);
-	return true;
+	give_block(d, mfn->m, order, gpfn);
+	/* Two vcpus may both have found the last room. */
+	if (likely(room_for(d, 0)))
+		return true;
+	release_extent(d, mfn->m, order);
+	return false;
 }
 
 static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
@@ -112,7 +127,7 @@ static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
 	struct xen_memory_reservation r;
 	struct domain *d;
 	long rc;
-	u64 i, gpfn = 0;
+	u64 i, gpfn = INVALID_M2P;
 	mfn_t mfn;
 
 	if (copy_from_guest(&r, arg, sizeof(r)))
@@ -134,11 +149,8 @@ static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
 		}
 		if (populate && copy_from_guest(&gpfn, r.extent_start + i * 8, 8))
 			break;
-		if (!new_extent(d, r.extent_order, address_bits(r.mem_flags), &mfn))
+		if (!new_extent(d, r.extent_order, address_bits(r.mem_flags), gpfn, &mfn))
 			break;
-		if (populate)
-			for (u64 j = 0; j < 1ULL << r.extent_order; j++)
-				m2p_set(MFN(mfn.m + j), gpfn + j);
 		if (r.extent_start && copy_to_guest(r.extent_start + i * 8, &mfn.m, 8)) {
 			release_extent(d, mfn.m, r.extent_order);
 			break;
@@ -226,14 +238,12 @@ static int commit(struct domain *d, const struct xen_memory_exchange *x, const u
 	}
 	__atomic_fetch_sub(&d->tot_pages, pages, __ATOMIC_SEQ_CST);
 	for (u64 i = 0; i < x->out.nr_extents; i++) {
-		assign_pages(MFN(new[i]), 1ULL << x->out.extent_order, d);
 		if (copy_from_guest(&gpfn, x->out.extent_start + i * 8, 8)) {
 			rc = -EFAULT;
-			continue;
+			gpfn = INVALID_M2P;
 		}
-		for (u64 j = 0; j < 1ULL << x->out.extent_order; j++)
-			m2p_set(MFN(new[i] + j), gpfn + j);
-		if (copy_to_guest(x->out.extent_start + i * 8, &new[i], 8))
+		give_block(d, new[i], x->out.extent_order, gpfn);
+		if (gpfn != INVALID_M2P && copy_to_guest(x->out.extent_start + i * 8, &new[i], 8))
 			rc = -EFAULT;
 	}
 	return rc;

@@ -77,14 +77,14 @@ static long register_info(struct vcpu *v, u64 gva)
 	/* Its kernel must not be at work on the old one. */
 	if (v != current && !READ_ONCE(v->down))
 		return -EINVAL;
-	if (v->vcpu_info_placed || r.offset > PAGE_SIZE - sizeof(*new) || (r.offset & 7))
+	if (r.offset > PAGE_SIZE - sizeof(*new) || (r.offset & 7))
+		return -EINVAL;
+	/* Once, whoever asks: two vcpus may do it for a third. */
+	if (__atomic_exchange_n(&v->vcpu_info_placed, true, __ATOMIC_SEQ_CST))
 		return -EINVAL;
 	page = get_guest_frame(v->domain, GFN(r.mfn), true);
-	if (!page)
-		return -EINVAL;
-	/* Two vcpus may do this for a third at the same time: one of them does. */
-	if (__atomic_exchange_n(&v->vcpu_info_placed, true, __ATOMIC_SEQ_CST)) {
-		put_guest_frame(v->domain, page, true);
+	if (!page) {
+		WRITE_ONCE(v->vcpu_info_placed, false);
 		return -EINVAL;
 	}
 	new = (struct vcpu_info *)(page + r.offset);

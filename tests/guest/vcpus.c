@@ -591,6 +591,70 @@ static void frames_in_a_race(void)
 	group_ends("a frame that many give back is given back once");
 }
 
+static volatile uint64_t guessed;	/* a frame that may come to us again, and its neighbours */
+static long limit;
+
+/* Two take frames while one gives back whatever frames it guesses that they got. */
+static void take_and_guess(unsigned int worker)
+{
+	domid_t self = DOMID_SELF;
+	uint64_t mfn = guessed, pfn;
+	struct xen_memory_reservation give = {
+		.extent_start = (uint64_t)(uintptr_t)&mfn, .nr_extents = 1, .domid = DOMID_SELF,
+	};
+	struct xen_memory_reservation take = {
+		.extent_start = (uint64_t)(uintptr_t)&pfn, .nr_extents = 1, .domid = DOMID_SELF,
+	};
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		if (worker == 1) {
+			mfn = guessed;
+			hypercall2(__HYPERVISOR_memory_op, XENMEM_decrease_reservation, &give);
+		} else {
+			pfn = 0x7000000 + i;
+			if (hypercall2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, &take) == 1) {
+				guessed = mfn = pfn;
+				workers[worker].good++;
+				hypercall2(__HYPERVISOR_memory_op, XENMEM_decrease_reservation, &give);
+			}
+		}
+		workers[worker].bad += hypercall2(__HYPERVISOR_memory_op, XENMEM_current_reservation, &self) > limit + 2;
+	}
+}
+
+/* XSA-385: a limit that two may pass at once. And the M2P entry of a frame that was given back meanwhile is cleared. */
+static void the_last_frames_in_a_race(void)
+{
+	const volatile uint64_t *m2p = (const volatile uint64_t *)MACH2PHYS_VIRT_START;
+	uint64_t max = (uint64_t)hypercall2(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0), lost = 0;
+	domid_t self = DOMID_SELF;
+	long before = hypercall2(__HYPERVISOR_memory_op, XENMEM_current_reservation, &self);
+	uint64_t *page = page_alloc();
+	uint64_t mfn = virt_to_mfn(page), pfn = m2p[mfn];
+	struct xen_memory_reservation one = {
+		.extent_start = (uint64_t)(uintptr_t)&mfn, .nr_extents = 1, .domid = DOMID_SELF,
+	};
+	unsigned long good, bad;
+
+	limit = hypercall2(__HYPERVISOR_memory_op, XENMEM_maximum_reservation, &self);
+	map_pte(page, 0);
+	guessed = mfn;
+	wrong += hypercall2(__HYPERVISOR_memory_op, XENMEM_decrease_reservation, &one) != 1;
+	all_at_once(take_and_guess, &good, &bad);
+	printf("# %lu frames taken\n", good);
+	wrong += bad != 0 || !good;
+	wrong += hypercall2(__HYPERVISOR_memory_op, XENMEM_current_reservation, &self) != before - 1;
+	for (uint64_t i = 0; i <= max; i++)
+		lost += m2p[i] >= 0x7000000 && m2p[i] < 0x7000000 + ROUNDS;
+	wrong += lost != 0;
+	mfn = pfn;
+	wrong += hypercall2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, &one) != 1;
+	((uint64_t *)(uintptr_t)start_info->mfn_list)[pfn] = mfn;
+	map_pte(page, mfn_pte(mfn, PTE_RWDATA));
+	page_free(page);
+	group_ends("the last frames that many take are no more than the limit, and leave no trace when they go");
+}
+
 static void unmap_each_handle(unsigned int worker)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(handles); i++) {
@@ -779,6 +843,7 @@ void guest_main(void)
 	old_translations_of_other_vcpus();
 	arguments_in_a_race();
 	frames_in_a_race();
+	the_last_frames_in_a_race();
 	grants_in_a_race();
 	ports_in_a_race();
 	vcpus_that_set_others();
