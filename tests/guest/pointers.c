@@ -561,12 +561,12 @@ static void endless_counts(void)
 						arrays[i].number == __HYPERVISOR_multicall ? 0 : P(&done), DOMID_SELF, 0);
 			else
 				got = hypercall(arrays[i].number, (uint64_t)arrays[i].op, at, counts[c], 0, 0);
-			if (got != -XEN_EFAULT || (done != 99 && done != 1)) {
+			if (got != -XEN_EFAULT || (done != 99 && done > 1)) {
 				printf("# %s of %lx: %ld, %u done\n", arrays[i].name, counts[c], got, done);
 				wrong++;
 			}
 		}
-	group_ends("an array that leaves the mapped memory is done up to there");
+	group_ends("an array that leaves the mapped memory is done up to there, or not at all");
 }
 
 void guest_main(void)
