@@ -363,6 +363,7 @@ static long port_bitmap(uint64_t p)
 	/* Where there is something, it forbids. */
 	memset(edge, 0xff, PAGE_SIZE);
 	memset((void *)(LOWER_END - PAGE_SIZE), 0xff, PAGE_SIZE);
+	memset((void *)HOLE_END, 0xff, PAGE_SIZE);
 	result = hypercall2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iobitmap, &set);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++) {
 		struct regs regs = { .rdx = ports[i] };
