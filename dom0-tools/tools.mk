@@ -82,23 +82,23 @@ tools: $(TOOLS)
 
 # --- tests: the store on its own under sanitizers; programs against each other in tests/tools/test_*.py ------
 
-STORE_HOST_OBJ := $(STORE_PURE:%=$(B)/host/store.d/%.o)
+STORE_HOST_OBJ := $(STORE_PURE:%=$(H)/store.d/%.o)
 STORE_HOST_CFLAGS = $(filter-out -Ihypervisor -DXENOLITH_HOST -DXENOLITH_DEBUG,$(HOST_CFLAGS)) -D_GNU_SOURCE
-STORE_TESTS := $(patsubst tests/tools/%.c,$(B)/host/%,$(wildcard tests/tools/test_*.c tests/tools/model_*.c))
+STORE_TESTS := $(patsubst tests/tools/%.c,$(H)/%,$(wildcard tests/tools/test_*.c tests/tools/model_*.c))
 HOST_TESTS += $(STORE_TESTS)
 host-tests: $(STORE_TESTS)
 
-$(B)/host/store.d/%.o: dom0-tools/xenstored/%.c
+$(H)/store.d/%.o: dom0-tools/xenstored/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STORE_HOST_CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/host/libstore.a: $(STORE_HOST_OBJ)
+$(H)/libstore.a: $(STORE_HOST_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(STORE_TESTS): $(B)/host/%: tests/tools/%.c tests/tools/store_driver.h $(B)/host/libstore.a
+$(STORE_TESTS): $(H)/%: tests/tools/%.c tests/tools/store_driver.h $(H)/libstore.a
 	$(call say,HOSTLD,$@)
-	$(Q)$(CC) $(STORE_HOST_CFLAGS) -o $@ $< $(B)/host/libstore.a -lcmocka
-$(B)/host/fuzz_xenstored: tests/fuzz/fuzz_xenstored.c tests/fuzz/replay.c tests/tools/store_driver.h $(B)/host/libstore.a
+	$(Q)$(CC) $(STORE_HOST_CFLAGS) -o $@ $< $(H)/libstore.a -lcmocka
+$(H)/fuzz_xenstored: tests/fuzz/fuzz_xenstored.c tests/fuzz/replay.c tests/tools/store_driver.h $(H)/libstore.a
 	$(call say,HOSTLD,$@)
-	$(Q)$(CC) $(STORE_HOST_CFLAGS) -O2 -o $@ $< tests/fuzz/replay.c $(B)/host/libstore.a
+	$(Q)$(CC) $(STORE_HOST_CFLAGS) -O2 -o $@ $< tests/fuzz/replay.c $(H)/libstore.a
 
 -include $(STORE_HOST_OBJ:.o=.d)
 
