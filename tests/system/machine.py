@@ -13,12 +13,14 @@ answers, and reports in TAP.  What this module promises:
 Every test runs on the hypervisor that the variable HV names (xenolith by
 default, or xen, or bare), so that each can be proved against Debian's Xen.
 """
+import ctypes
 import hashlib
 import json
 import os
 import random
 import re
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +38,11 @@ BUILD = qemu.BUILD
 LOGS = os.path.join(BUILD, "logs")
 # Seconds of wall time after which a machine is held to hang.
 LIMIT = int(os.environ.get("LIMIT", "180"))
+
+
+def die_with_parent():
+    """In the child: SIGKILL when this program ends, even by a signal (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Failure(Exception):
@@ -74,7 +81,7 @@ class Machine:
         self.log.write(("# %s\n" % qemu.shell_words(command[:-4])).replace(TOP + "/", "").encode())
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, pass_fds=[theirs.fileno(), *self.fds],
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=die_with_parent)
         theirs.close()
         self.monitor = ours
         self.monitor.sendall(b'{"execute":"qmp_capabilities"}\n')
