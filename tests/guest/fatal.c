@@ -51,22 +51,9 @@ static void bad_return(uint64_t rsp)
 	run_frame(&f);
 }
 
-static void no_failsafe_callback(void)
-{
-	set_callback(CALLBACKTYPE_failsafe, 0);
-	bad_return((uint64_t)(uintptr_t)trap_stack_top);
-}
-
-static void failsafe_stack_unmapped(void)
+static void bad_return_stack_unmapped(void)
 {
 	bad_return(UNMAPPED);
-}
-
-/* The frame of an ordinary trap would fit on the page, the selectors below it do not. */
-static void failsafe_stack_straddles(void)
-{
-	map_pte(two_pages, 0);
-	bad_return((uint64_t)(uintptr_t)two_pages + PAGE_SIZE + 64);
 }
 
 static void no_event_callback(void)
@@ -179,9 +166,7 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "no-failsafe-callback", no_failsafe_callback },
-	{ "failsafe-stack-unmapped", failsafe_stack_unmapped },
-	{ "failsafe-stack-straddles", failsafe_stack_straddles },
+	{ "bad-return-stack-unmapped", bad_return_stack_unmapped },
 	{ "no-event-callback", no_event_callback },
 	{ "event-stack-in-hole", event_stack_in_hole },
 	{ "nmi-stack-unmapped", nmi_stack_unmapped },

@@ -83,6 +83,8 @@ __asm__(".pushsection .text\n"
 	"	pop	%r11\n"
 	"	add	$8, %rsp\n"
 	"	mov	%r15, (%rsp)\n"
+	"	movq	$0xe030, 8(%rsp)\n"	/* the flat selectors: those of a bad context would fault again */
+	"	movq	$0xe02b, 32(%rsp)\n"
 	"	inc	%rbx\n"
 	"	push	$0\n"
 	"	push	%rcx\n"
@@ -244,7 +246,7 @@ static void bring_up(unsigned int number)
 	wrong += workers[number].good != 1;
 }
 
-/* What the hypervisor can't check beforehand: the first return to the vcpu fails, and its failsafe callback is told. */
+/* What the hypervisor can't check beforehand: the first return to the vcpu faults, and that is told. */
 static void contexts_that_cannot_be_entered(void)
 {
 	unsigned int before = failsafes;
@@ -266,7 +268,7 @@ static void contexts_that_cannot_be_entered(void)
 	context.user_regs.cs = 0xe008;
 	bring_up(5);
 	wrong += failsafes != before + 3;
-	group_ends("a context that can't be entered leads to the failsafe callback");
+	group_ends("a context that can't be entered is a fault of its vcpu's");
 }
 
 static void initialise_six(unsigned int worker)

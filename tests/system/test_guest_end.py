@@ -21,9 +21,7 @@ IRET_CASES = {
     "trap-stack-in-hole": NO_FRAME,
 }
 FATAL_CASES = {
-    "no-failsafe-callback": "no failsafe callback",
-    "failsafe-stack-unmapped": NO_FRAME,
-    "failsafe-stack-straddles": "can't take a failsafe frame",
+    "bad-return-stack-unmapped": NO_FRAME,
     "no-event-callback": "no event callback is registered",
     "event-stack-in-hole": NO_FRAME,
     "nmi-stack-unmapped": NO_FRAME,
