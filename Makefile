@@ -141,12 +141,13 @@ host-tests: $(HOST_TESTS) $(FUZZERS)
 
 # Which lines of the pure modules the host tests and the fuzz corpora reach. MISSED=1 names those that are not.
 COVERAGE_LEAST := 90
+PURE_TESTS := $(HOST_TESTS)
 coverage:
 	$(Q)$(MAKE) --no-print-directory H=$(B)/coverage HOST_EXTRA='--coverage -Wno-maybe-uninitialized' HOST_SAN= HOST_OPT=-O1 coverage-run
-coverage-run: $(HOST_TESTS) $(FUZZERS)
+coverage-run: $(PURE_TESTS) $(H)/fuzz_core $(H)/fuzz_image
 	$(Q)find $(H) -name '*.gcda' -delete
-	$(Q)for t in $(HOST_TESTS); do $$t > $$t.log 2>&1 || { cat $$t.log; exit 1; }; done
-	$(Q)for f in $(FUZZERS); do $$f -n 500 tests/fuzz/corpus/$${f##*fuzz_} > $$f.log 2>&1 || { cat $$f.log; exit 1; }; done
+	$(Q)for t in $(PURE_TESTS); do $$t > $$t.log 2>&1 || { cat $$t.log; exit 1; }; done
+	$(Q)for f in $(H)/fuzz_core $(H)/fuzz_image; do $$f -n 500 tests/fuzz/corpus/$${f##*fuzz_} > $$f.log 2>&1 || { cat $$f.log; exit 1; }; done
 	$(Q)scripts/coverage --least $(COVERAGE_LEAST) $(if $(MISSED),--missed) $(HOST_PURE)
 
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
