@@ -562,6 +562,30 @@ static int reset(struct vcpu *v, const struct evtchn_reset *arg)
 	return rc;
 }
 
+void events_show(struct domain *d, u32 max)
+{
+	static const char *const names[] = { "closed", "unbound", "interdomain", "pirq", "virq", "ipi" };
+	u32 port;
+
+	spin_lock(&d->events.lock);
+	for (port = evtchn_next_used(d, 1); port < EVTCHN_MAX_PORTS && max; port = evtchn_next_used(d, port + 1), max--) {
+		const struct evtchn *chn = evtchn_of(d, port);
+		u32 state = link_state(chn->link);
+		const char *name = state < ARRAY_SIZE(names) ? names[state] : "?";
+		const char *pending = evtchn_port_pending(d, port) ? ", pending" : "";
+
+		if (state == EVTCHNSTAT_interdomain)
+			hv_log(LOG_ERR, "  port %u: %s, port %u of domain %u, vcpu %u%s\n", port, name, link_port(chn->link),
+			       link_peer(chn->link)->domain_id, chn->notify_vcpu, pending);
+		else
+			hv_log(LOG_ERR, "  port %u: %s %u, vcpu %u%s\n", port, name, (u32)link_value(chn->link),
+			       chn->notify_vcpu, pending);
+	}
+	spin_unlock(&d->events.lock);
+	if (port < EVTCHN_MAX_PORTS)
+		hv_log(LOG_ERR, "  and more\n");
+}
+
 /* --- The rest ------------------------------------------------------------------------- */
 
 static int status(struct vcpu *v, struct evtchn_status *arg)

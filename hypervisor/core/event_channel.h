@@ -152,6 +152,8 @@ struct evtchn *evtchn_of(const struct domain *d, u32 port);
 u32 evtchn_next_used(const struct domain *d, u32 from);
 /* An event shows in v's memory: set upcall_pending, and kick it if that is new. */
 void vcpu_mark_events(struct vcpu *v);
+/* Prints the ports of `d` that are in use, at most `max`. For the debug keys. */
+void events_show(struct domain *d, u32 max);
 /* Wakes the vcpus that poll `port`; called after the pending bit is set. */
 void evtchn_wake_pollers(struct domain *d, u32 port);
 

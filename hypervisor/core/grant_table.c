@@ -107,6 +107,25 @@ static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, stru
 	return &gt->frame[f].shared[ref % ENTRIES_PER_FRAME];
 }
 
+void grants_show(struct domain *d, u32 max)
+{
+	struct grant_table *gt = d->grant;
+	struct active_grant *act;
+
+	spin_lock(&gt->lock);
+	hv_log(LOG_ERR, "  %u frames of %u, %u pages of handles\n", gt->nr_frames, gt->max_frames, gt->nr_maptrack);
+	for (u32 ref = 0; max && entry_of(gt, ref, &act); ref++) {
+		if (!act->readers && !act->writers)
+			continue;
+		hv_log(LOG_ERR, "  grant %u: frame %#x used by domain %u, %u for reading, %u for writing\n", ref, act->frame,
+		       act->domid, act->readers, act->writers);
+		max--;
+	}
+	spin_unlock(&gt->lock);
+	if (!max)
+		hv_log(LOG_ERR, "  and perhaps more\n");
+}
+
 /* Checks the entry for `user` and marks it in use. GNTST_*. [G] */
 static int entry_mark(struct shared_entry *sh, domid_t user, bool write)
 {

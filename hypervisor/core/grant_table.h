@@ -64,4 +64,7 @@ int grant_host_map(struct vcpu *v, u64 host_addr, mfn_t frame, u32 flags);
  */
 int grant_host_unmap(struct vcpu *v, u64 host_addr, mfn_t frame, u32 flags);
 
+/* Prints the entries of `d` that others use, at most `max`. For the debug keys. */
+void grants_show(struct domain *d, u32 max);
+
 #endif

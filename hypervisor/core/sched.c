@@ -290,6 +290,24 @@ void vcpu_kick(struct vcpu *v)
 	}
 }
 
+void sched_show(void)
+{
+	for (u32 c = 0; c < nr_cpus; c++) {
+		struct run_queue *q = &queues[c];
+
+		spin_lock(&q->lock);
+		if (q->curr)
+			hv_log(LOG_ERR, "CPU %u: runs d%uv%u, virtual time %llu us, %u waiting\n", c, q->curr->domain->domain_id,
+			       q->curr->vcpu_id, (unsigned long long)q->curr->vtime / 1000, q->waiting);
+		else
+			hv_log(LOG_ERR, "CPU %u: idle, %u waiting\n", c, q->waiting);
+		for (const struct vcpu *v = q->head; v; v = v->rq_next)
+			hv_log(LOG_ERR, "  d%uv%u waits, virtual time %llu us\n", v->domain->domain_id, v->vcpu_id,
+			       (unsigned long long)v->vtime / 1000);
+		spin_unlock(&q->lock);
+	}
+}
+
 /* --- Balance between CPUs ---------------------------------------------------------------------- */
 
 /* With both queues locked: v, which waits in `from`, waits in `to` now. */

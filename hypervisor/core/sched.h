@@ -19,6 +19,8 @@ void sched_yield(struct vcpu *v);
 void sched_vcpu_init(struct vcpu *v);
 /* v goes on after SCHEDOP_poll, whatever ended it. */
 void poll_over(struct vcpu *v);
+/* Prints every CPU's queue. For the debug keys. */
+void sched_show(void);
 /* Sets WORK_* bits of `cpu` and makes it look at them soon. */
 void set_work(u32 cpu, u32 bits);
 /* Work bits of this CPU, on the way to a guest: see x86/cpu.h. */

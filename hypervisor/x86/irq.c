@@ -27,6 +27,7 @@
 #include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/paging.h"
+#include "x86/smp.h"
 #include "x86/tlb.h"
 
 #define RTE_MASKED 0x10000
@@ -371,10 +372,9 @@ int __init irq_pit_to_nmi(void)
 
 bool hypervisor_nmi(struct cpu_user_regs *regs)
 {
-	(void)regs;
 	if (READ_ONCE(this_pcpu()->halt))
 		machine_halt();
-	return this_pcpu()->in_panic;
+	return this_pcpu()->in_panic || smp_answer_snapshot(regs);
 }
 
 void nmi_to_dom0(u8 port61)

@@ -66,24 +66,42 @@ static void print_address(const char *what, u64 addr)
 		hv_log(LOG_ERR, "%s%016llx\n", what, (unsigned long long)addr);
 }
 
-static void back_trace(u64 rip, u64 rsp)
+void show_trace(const u64 *word, const u64 *end)
 {
-	u64 end = (rsp | (PERCPU_SIZE - 1)) + 1 - sizeof(struct cpu_info);
 	unsigned shown = 0;
 
 	hv_log(LOG_ERR, "Back trace:\n");
-	if (rip)
-		print_address("   ", rip);
-	if (rsp < PERCPU_START || rsp >= PERCPU_START + (u64)MAX_CPUS * PERCPU_SIZE)
-		end = rsp + 2048; /* the boot stack */
-	for (u64 p = rsp & ~7ULL; p < end && shown < 24; p += 8) {
-		u64 word = *(u64 *)p;
-
-		if (is_text(word)) {
-			print_address("   ", word);
+	for (; word < end && shown < 24; word++) {
+		if (is_text(*word)) {
+			print_address("   ", *word);
 			shown++;
 		}
 	}
+}
+
+static void back_trace(u64 rsp)
+{
+	const u64 *from = (const u64 *)(rsp & ~7ULL);
+	bool boot_stack = rsp < PERCPU_START || rsp >= PERCPU_START + (u64)MAX_CPUS * PERCPU_SIZE;
+
+	show_trace(from, boot_stack ? from + 256 :
+				      (const u64 *)((rsp | (PERCPU_SIZE - 1)) + 1 - sizeof(struct cpu_info)));
+}
+
+void show_registers(const struct cpu_user_regs *r)
+{
+	print_address("RIP: ", r->rip);
+	hv_log(LOG_ERR, "RFLAGS %016llx  RSP %04x:%016llx  CS %04x\n", (unsigned long long)r->rflags, r->ss,
+	       (unsigned long long)r->rsp, r->cs);
+#define P(a, b, c) \
+	hv_log(LOG_ERR, #a " %016llx  " #b " %016llx  " #c " %016llx\n", (unsigned long long)r->a, \
+	       (unsigned long long)r->b, (unsigned long long)r->c)
+	P(rax, rbx, rcx);
+	P(rdx, rsi, rdi);
+	P(rbp, r8, r9);
+	P(r10, r11, r12);
+	P(r13, r14, r15);
+#undef P
 }
 
 static void print_current(void)
@@ -145,22 +163,11 @@ void __noreturn hypervisor_died(const struct cpu_user_regs *r, u64 cr2)
 	hv_log(LOG_ERR, "Xenolith: fatal exception in the hypervisor: %s (vector %u, error code %#x)\n",
 	       v < ARRAY_SIZE(names) ? names[v] : "unknown", v, r->error_code);
 	print_current();
-	print_address("RIP: ", r->rip);
-	hv_log(LOG_ERR, "RFLAGS %016llx  RSP %04x:%016llx  CS %04x\n", (unsigned long long)r->rflags, r->ss,
-	       (unsigned long long)r->rsp, r->cs);
-#define P(a, b, c) \
-	hv_log(LOG_ERR, #a " %016llx  " #b " %016llx  " #c " %016llx\n", (unsigned long long)r->a, \
-	       (unsigned long long)r->b, (unsigned long long)r->c)
-	P(rax, rbx, rcx);
-	P(rdx, rsi, rdi);
-	P(rbp, r8, r9);
-	P(r10, r11, r12);
-	P(r13, r14, r15);
-#undef P
+	show_registers(r);
 	hv_log(LOG_ERR, "CR0 %016llx  CR2 %016llx  CR3 %016llx  CR4 %016llx\n", (unsigned long long)read_cr0(),
 	       (unsigned long long)cr2, (unsigned long long)read_cr3(), (unsigned long long)read_cr4());
 	/* A stack pointer that is not ours tells nothing. */
-	back_trace(0, r->rsp >= HV_VIRT_START && r->rsp < DIRECT_MAP_START ? r->rsp : rsp_now());
+	back_trace(r->rsp >= HV_VIRT_START && r->rsp < DIRECT_MAP_START ? r->rsp : rsp_now());
 	stop();
 }
 
@@ -182,7 +189,7 @@ void hv_panic(const char *fmt, ...)
 	va_end(ap);
 	if (on_cpu_stack()) {
 		print_current();
-		back_trace(0, rsp_now());
+		back_trace(rsp_now());
 	}
 	stop();
 }

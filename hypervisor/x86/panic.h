@@ -9,6 +9,10 @@
 /* An exception in ring 0 that nobody expected, or #DF, #MC: prints all and stops. */
 void __noreturn hypervisor_died(const struct cpu_user_regs *regs, u64 cr2);
 
+/* Prints registers; what on a stack (its words up to `end`) may be return addresses of ours. */
+void show_registers(const struct cpu_user_regs *r);
+void show_trace(const u64 *word, const u64 *end);
+
 /* noreboot was given: stop instead of restarting. */
 extern bool machine_noreboot;
 /* The reset register of ACPI, if there is one. */

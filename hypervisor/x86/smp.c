@@ -209,6 +209,44 @@ void smp_stop_others(void)
 	}
 }
 
+/* --- Looking at ------------------------------------------------------------------------------ */
+
+static struct cpu_snapshot snapshot;
+static u32 snapshot_of = MAX_CPUS; /* [A] the CPU that is to fill it; MAX_CPUS: none, or it has */
+
+bool smp_answer_snapshot(const struct cpu_user_regs *regs)
+{
+	const u64 *sp = (const u64 *)regs->rsp;
+
+	if (__atomic_load_n(&snapshot_of, __ATOMIC_ACQUIRE) != this_cpu())
+		return false;
+	snapshot.regs = *regs;
+	snapshot.nr_stack = 0;
+	/* The interrupted stack ends with the CPU's area. */
+	if (!(regs->cs & 3))
+		while (snapshot.nr_stack < ARRAY_SIZE(snapshot.stack) && sp < (const u64 *)this_cpu_info())
+			snapshot.stack[snapshot.nr_stack++] = *sp++;
+	__atomic_store_n(&snapshot_of, MAX_CPUS, __ATOMIC_RELEASE);
+	return true;
+}
+
+bool smp_snapshot(u32 cpu, struct cpu_snapshot *out)
+{
+	u64 until = now_ns() + 100 * MS;
+
+	__atomic_store_n(&snapshot_of, cpu, __ATOMIC_RELEASE);
+	send_nmi(cpu);
+	while (__atomic_load_n(&snapshot_of, __ATOMIC_ACQUIRE) == cpu) {
+		if (now_ns() > until) {
+			__atomic_store_n(&snapshot_of, MAX_CPUS, __ATOMIC_RELEASE);
+			return false;
+		}
+		spin_wait();
+	}
+	*out = snapshot;
+	return true;
+}
+
 /* --- Readers --------------------------------------------------------------------------------- */
 
 static u64 quiesce_wanted;          /* ticket last handed out */

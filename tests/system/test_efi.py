@@ -52,7 +52,7 @@ def boots(name, loader, driver=None, end="poweroff", **options):
     with boot(name, loader=loader, no_reboot=end == "reboot", limit=2 * LIMIT,
               dom0_options="xltest=" + steps, devices=["-device", "VGA"] if driver else [], **options) as this:
         if HV == "xenolith" and loader == "efi":
-            this.expect(r"^\[.*Command line: acpi_rsdp=0x[0-9a-f]+ ")
+            this.expect(r"^\[.*Command line: .*acpi_rsdp=0x[0-9a-f]+ ")
         this.expect(r"ACPI: RSDP 0x[0-9A-F]+ ")
         begin = this.position
         this.step("facts")
