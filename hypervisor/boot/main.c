@@ -96,11 +96,10 @@ static void __init report_memory(void)
 	       (unsigned long long)(free_page_count() >> 8));
 }
 
-/* Who has the machine's memory, once boot-only code is given back, which is all that still changes. */
-static void __init report_owners(void)
+/* Who has the machine's memory now that boot-only code is given back. */
+static void report_owners(void)
 {
-	u64 ram = e820_ram_bytes(&bootinfo.e820) >> 10, owned = dom0->tot_pages << 2;
-	u64 unused = (free_page_count() << 2) + ((u64)(init_end - init_start) >> 10);
+	u64 ram = ram_bytes >> 10, owned = READ_ONCE(dom0->tot_pages) << 2, unused = free_page_count() << 2;
 
 	hv_log(LOG_INFO, "memory: %llu KiB of RAM: %llu dom0's, %llu free, %llu the hypervisor's\n",
 	       (unsigned long long)ram, (unsigned long long)owned, (unsigned long long)unused,
@@ -119,8 +118,7 @@ static void __noreturn __attribute__((noinline)) finish_boot(void)
 	vga_end();
 	memset(maddr_to_virt((u64)init_start - HV_IMAGE_START), 0, freed);
 	page_alloc_add(MFN(PFN_DOWN((u64)init_start - HV_IMAGE_START)), freed / PAGE_SIZE);
-	hv_log(LOG_INFO, "memory: %llu KiB are the hypervisor's\n",
-	       (unsigned long long)((ram_bytes >> 10) - ((free_page_count() + READ_ONCE(dom0->tot_pages)) << 2)));
+	report_owners();
 	wallclock_publish(dom0);
 	sched_wake(dom0->vcpus[0]);
 	sched_start();
@@ -157,7 +155,6 @@ static void __init build_and_start(void)
 	dom0_build(&bootinfo, &options);
 	policy_set_time(&(struct policy_time){ .tsc_khz = tsc_khz, .tsc_to_ns_mul = clock_scale.mul,
 					       .tsc_shift = clock_scale.shift, .tsc_reliable = tsc_reliable });
-	report_owners();
 	entry = boot_entry_tsc;
 	start = rdtsc();
 	hv_log(LOG_INFO, "boot: entry tsc=%llu\n", (unsigned long long)entry);

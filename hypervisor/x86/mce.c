@@ -21,6 +21,7 @@
  * When all are taken the error is on the console only.
  */
 #include "x86/mce.h"
+#include "core/console.h"
 #include "core/domain.h"
 #include "core/event_channel.h"
 #include "core/page_alloc.h"
@@ -62,6 +63,54 @@ static struct {
 	u32 banks;
 	bool recovery;
 } mce_cpus[MAX_CPUS];
+
+/*
+ * What there is to say. A machine check may come while its own CPU holds the
+ * console's lock, so what it finds then is kept, and said by mce_work().
+ */
+static struct sentence {
+	u32 state; /* [A] 0 free, 1 being written, 2 to be said */
+	u32 cpu, bank;
+	enum mce_grade grade;
+	u64 status, addr, misc;
+} unsaid[8];
+
+static void say(const struct sentence *s)
+{
+	static const char *const grades[] = {
+		[MCE_CORRECTED] = "corrected", [MCE_DEFERRED] = "bad data, not used yet",
+		[MCE_MEMORY] = "bad data were to be used", [MCE_FATAL] = "fatal",
+	};
+
+	hv_log(s->grade >= MCE_DEFERRED ? LOG_ERR : LOG_WARNING,
+	       "machine check: CPU %u bank %u: %s, status %016llx, address %#llx, misc %#llx\n", s->cpu, s->bank,
+	       grades[s->grade], (unsigned long long)s->status, (unsigned long long)s->addr,
+	       (unsigned long long)s->misc);
+}
+
+/* Without a free place it stays unsaid; dom0's record has it. */
+static void say_later(const struct sentence *s)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(unsaid); i++) {
+		u32 free = 0;
+
+		if (!__atomic_compare_exchange_n(&unsaid[i].state, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			continue;
+		unsaid[i] = *s;
+		__atomic_store_n(&unsaid[i].state, 2, __ATOMIC_RELEASE);
+		return;
+	}
+}
+
+static void say_all(void)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(unsaid); i++) {
+		if (__atomic_load_n(&unsaid[i].state, __ATOMIC_ACQUIRE) != 2)
+			continue;
+		say(&unsaid[i]);
+		__atomic_store_n(&unsaid[i].state, 0, __ATOMIC_RELEASE);
+	}
+}
 
 /* --- Records ------------------------------------------------------------------------------- */
 
@@ -118,6 +167,7 @@ bool mce_ack(u64 id)
 
 void mce_work(void)
 {
+	say_all();
 	if (dom0)
 		send_global_virq(dom0, VIRQ_MCA);
 }
@@ -164,11 +214,12 @@ static void add_bank(struct mc_info *info, u32 bank, u64 status, u64 addr, u64 m
 	info->mi_nentries++;
 }
 
-/* Reads and clears this CPU's banks, into a record if there is something and room. */
-static struct finding read_banks(u64 gstatus, u32 flags, bool exception)
+/* Reads and clears this CPU's banks, into a record if there is something and room. `later`: nothing may be printed now. */
+static struct finding read_banks(u64 gstatus, u32 flags, bool exception, bool later)
 {
 	struct finding f = { MCE_NONE, 0 };
 	struct record *r = NULL;
+	struct sentence found;
 	u32 cpu = this_cpu();
 
 	for (u32 i = 0; i < mce_cpus[cpu].banks; i++) {
@@ -179,11 +230,11 @@ static struct finding read_banks(u64 gstatus, u32 flags, bool exception)
 			continue;
 		addr = status & MCI_ADDRV ? rdmsr(MSR_MC_ADDR(i)) : 0;
 		misc = status & MCI_MISCV ? rdmsr(MSR_MC_MISC(i)) : 0;
-		hv_log(grade >= MCE_DEFERRED ? LOG_ERR : LOG_WARNING,
-		       "machine check: CPU %u bank %u: %s, status %016llx, address %#llx, misc %#llx\n", cpu, i,
-		       grade == MCE_CORRECTED ? "corrected" : grade == MCE_DEFERRED ? "bad data, not used yet" :
-		       grade == MCE_MEMORY ? "bad data were to be used" : "fatal",
-		       (unsigned long long)status, (unsigned long long)addr, (unsigned long long)misc);
+		found = (struct sentence){ 1, cpu, i, grade, status, addr, misc };
+		if (later)
+			say_later(&found);
+		else
+			say(&found);
 		if (!r && (r = record_new()))
 			begin_info(&r->info, gstatus, flags | (grade > MCE_CORRECTED ? MC_FLAG_UNCORRECTABLE :
 									      MC_FLAG_CORRECTABLE));
@@ -196,13 +247,15 @@ static struct finding read_banks(u64 gstatus, u32 flags, bool exception)
 	}
 	if (r)
 		record_ready(r, exception);
+	else if (later)
+		__atomic_fetch_or(&this_cpu_info()->work, WORK_MCE, __ATOMIC_SEQ_CST);
 	return f;
 }
 
 static void look(void *data)
 {
 	(void)data;
-	read_banks(0, MC_FLAG_POLLED, false);
+	read_banks(0, MC_FLAG_POLLED, false, false);
 	timer_set(&mce_cpus[this_cpu()].look, now_ns() + LOOK_NS);
 }
 
@@ -225,18 +278,25 @@ static bool end_owner(u64 maddr, const struct cpu_user_regs *regs)
 	return true;
 }
 
+static void __noreturn end_machine(const struct cpu_user_regs *regs)
+{
+	console_panic_mode();
+	say_all();
+	hypervisor_died(regs, 0);
+}
+
 void mce_exception(struct cpu_user_regs *regs)
 {
 	u64 gstatus = rdmsr(MSR_MCG_STATUS);
-	struct finding f = read_banks(gstatus, MC_FLAG_MCE, true);
+	struct finding f = read_banks(gstatus, MC_FLAG_MCE, true, !(regs->cs & 3));
 	struct vcpu *v = current;
 
 	if (f.worst == MCE_FATAL || (f.worst == MCE_MEMORY && !end_owner(f.maddr, regs)))
-		hypervisor_died(regs, 0);
+		end_machine(regs);
 	if (!(gstatus & MCG_STATUS_RIPV)) {
 		/* What was interrupted can't be gone on with. */
 		if (!(regs->cs & 3))
-			hypervisor_died(regs, 0);
+			end_machine(regs);
 		domain_crash(v->domain, "a machine check left vcpu %u without an instruction to go on with", v->vcpu_id);
 	}
 	/* While MCIP is set, another machine check resets the machine. */
@@ -261,7 +321,7 @@ void mce_cpu_init(void)
 		wrmsr(MSR_MCG_CTL, ~0ULL);
 	for (u32 i = 0; i < mce_cpus[cpu].banks; i++)
 		wrmsr(MSR_MC_CTL(i), ~0ULL);
-	read_banks(0, MC_FLAG_RESET, false);
+	read_banks(0, MC_FLAG_RESET, false, false);
 	timer_init(&mce_cpus[cpu].look, look, NULL, cpu);
 	timer_set(&mce_cpus[cpu].look, now_ns() + LOOK_NS);
 }

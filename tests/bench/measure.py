@@ -110,7 +110,7 @@ def sizes():
                  hv_options="loglvl=all", no_reboot=True) as this:
         this.expect(r"^# END")
         this.wait_end()
-        own = re.search(r"memory: (\d+) KiB are the hypervisor's", this.text)
+        own = re.search(r"memory: \d+ KiB of RAM: .* (\d+) the hypervisor's", this.text)
     if not own:
         raise Failure("the hypervisor did not say how much memory it keeps")
     return {"image_bytes": os.path.getsize(os.path.join(qemu.BUILD, "xenolith")),
