@@ -44,25 +44,35 @@ static void show_vcpu(struct vcpu *v)
 	       (unsigned long long)rs.time[RUNSTATE_blocked] / 1000000);
 }
 
-static void key_domains(void)
+static void each_domain(void (*show)(struct domain *d))
 {
 	for (u32 id = 0; id < READ_ONCE(domain_ids_end); id++) {
 		struct domain *d = get_domain(id);
 
 		if (!d)
 			continue;
-		hv_log(LOG_ERR, "domain %u%s: %llu pages of %llu, %u vcpus%s%s\n", d->domain_id,
-		       d->is_privileged ? " (privileged)" : "", (unsigned long long)d->tot_pages,
-		       (unsigned long long)d->max_pages, d->max_vcpus, d->is_shut_down ? ", shut down" : "",
-		       d->is_dying ? ", dying" : "");
-		for (u32 i = 0; i < d->max_vcpus; i++) {
-			struct vcpu *v = d->vcpus[i];
-
-			if (v)
-				show_vcpu(v);
-		}
+		show(d);
 		put_domain(d);
 	}
+}
+
+static void show_domain(struct domain *d)
+{
+	hv_log(LOG_ERR, "domain %u%s: %llu pages of %llu, %u vcpus%s%s\n", d->domain_id,
+	       d->is_privileged ? " (privileged)" : "", (unsigned long long)d->tot_pages,
+	       (unsigned long long)d->max_pages, d->max_vcpus, d->is_shut_down ? ", shut down" : "",
+	       d->is_dying ? ", dying" : "");
+	for (u32 i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = d->vcpus[i];
+
+		if (v)
+			show_vcpu(v);
+	}
+}
+
+static void key_domains(void)
+{
+	each_domain(show_domain);
 }
 
 static void key_hang(void)
@@ -125,30 +135,26 @@ static void key_memory(void)
 /* Entries of one domain that are printed, at most. */
 #define SHOWN_MAX 256
 
+static void show_events(struct domain *d)
+{
+	hv_log(LOG_ERR, "domain %u: event channels\n", d->domain_id);
+	events_show(d, SHOWN_MAX);
+}
+
 static void key_events(void)
 {
-	for (u32 id = 0; id < READ_ONCE(domain_ids_end); id++) {
-		struct domain *d = get_domain(id);
+	each_domain(show_events);
+}
 
-		if (!d)
-			continue;
-		hv_log(LOG_ERR, "domain %u: event channels\n", id);
-		events_show(d, SHOWN_MAX);
-		put_domain(d);
-	}
+static void show_grants(struct domain *d)
+{
+	hv_log(LOG_ERR, "domain %u: grants\n", d->domain_id);
+	grants_show(d, SHOWN_MAX);
 }
 
 static void key_grants(void)
 {
-	for (u32 id = 0; id < READ_ONCE(domain_ids_end); id++) {
-		struct domain *d = get_domain(id);
-
-		if (!d)
-			continue;
-		hv_log(LOG_ERR, "domain %u: grants\n", id);
-		grants_show(d, SHOWN_MAX);
-		put_domain(d);
-	}
+	each_domain(show_grants);
 }
 
 static void key_cpus(void)
