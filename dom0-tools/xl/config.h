@@ -24,6 +24,9 @@ struct reporter {
 	void *arg;
 };
 
+/* Hands @line over, with control characters replaced. */
+void report_line(const struct reporter *r, bool is_error, char *line);
+
 #define CONFIG_DEFAULT		(-1)		/* of a number or a choice: nothing was said */
 
 enum guest_type { GUEST_PV, GUEST_PVH, GUEST_HVM };

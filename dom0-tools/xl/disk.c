@@ -30,8 +30,7 @@ static int wrong(struct parse *p, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	snprintf(line, sizeof(line), "%s: %s", p->where, text);
-	if (p->r && p->r->say)
-		p->r->say(p->r->arg, true, line);
+	report_line(p->r, true, line);
 	return -EINVAL;
 }
 

@@ -62,8 +62,7 @@ void lang_say(struct lang *l, bool is_error, const struct lang_value *v, const c
 	if (n >= 0 && n < (int)sizeof(line))
 		vsnprintf(line + n, sizeof(line) - n, format, ap);
 	va_end(ap);
-	if (l->reporter && l->reporter->say)
-		l->reporter->say(l->reporter->arg, is_error, line);
+	report_line(l->reporter, is_error, line);
 }
 
 void lang_init(struct lang *l, const struct reporter *reporter)

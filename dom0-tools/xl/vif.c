@@ -26,8 +26,7 @@ static int say(struct parse *p, bool is_error, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	snprintf(line, sizeof(line), "%s: %s", p->where, text);
-	if (p->r && p->r->say)
-		p->r->say(p->r->arg, is_error, line);
+	report_line(p->r, is_error, line);
 	return is_error ? -EINVAL : 0;
 }
 
