@@ -59,7 +59,9 @@ static void read_config(struct guest_config *config, const struct words *w)
 
 static void print_config(const struct guest_config *config, bool bare)
 {
-	char *json = config_to_json(config, xl_topology(), -1, bare);
+	/* A dry run is of use on a machine without Xen too; then lists of CPUs have only those that they name. */
+	bool ask = (config->nr_cpus || config->nr_cpus_soft) && xl_have_xen();
+	char *json = config_to_json(config, ask ? xl_topology() : NULL, -1, bare);
 
 	fputs(json, stdout);
 	free(json);

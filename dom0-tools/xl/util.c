@@ -71,17 +71,25 @@ static void report(void *arg, bool is_error, const char *line)
 
 const struct reporter xl_reporter = { .say = report };
 
+static struct xc *hypervisor;
+
+bool xl_have_xen(void)
+{
+	if (!hypervisor)
+		hypervisor = xc_open(NULL, 0);
+	return hypervisor;
+}
+
 struct xc *xl_xc(void)
 {
-	static struct xc *x;
 	char why[256];
 
-	if (!x) {
-		x = xc_open(why, sizeof(why));
-		if (!x)
+	if (!hypervisor) {
+		hypervisor = xc_open(why, sizeof(why));
+		if (!hypervisor)
 			xl_die("%s", why);
 	}
-	return x;
+	return hypervisor;
 }
 
 struct xs_handle *xl_xs(void)

@@ -30,6 +30,8 @@ extern struct xl_globals xl;
 /* --- connections and configuration ------------------------------------------- */
 
 struct xc *xl_xc(void);
+/* Is there a hypervisor? For the few verbs that do something without. */
+bool xl_have_xen(void);
 struct xs_handle *xl_xs(void);
 /* Read at first use, with its mistakes on stderr; defaults if there is no file. */
 const struct xl_conf *xl_conf(void);
