@@ -178,32 +178,40 @@ int nodes_create(struct host *h, const struct guest_config *c, uint32_t domid)
 
 /* --- store and console ----------------------------------------------------------------------- */
 
+/* The console's two ends; a daemon serves it, so neither state changes. */
 static void fill_console(struct xs_batch *b, const struct pv_guest *g)
 {
-	uint32_t domid = g->domid;
-	char text[64];
+	char front[64], back[64], domid[16], text[64];
 
-	snprintf(text, sizeof(text), "/local/domain/%u/console", domid);
-	batch_write(b, text, "/libxl/%u/device/console/0/frontend", domid);
-	snprintf(text, sizeof(text), "/local/domain/0/backend/console/%u/0", domid);
-	batch_write(b, text, "/libxl/%u/device/console/0/backend", domid);
-	snprintf(text, sizeof(text), "%u", domid);
-	batch_write(b, text, "/libxl/%u/device/console/0/frontend-id", domid);
-	batch_write(b, "1", "/libxl/%u/device/console/0/online", domid);
-	batch_write(b, "1", "/libxl/%u/device/console/0/state", domid);
-	batch_write(b, "vt100", "/libxl/%u/device/console/0/protocol", domid);
+	snprintf(domid, sizeof(domid), "%u", g->domid);
+	snprintf(front, sizeof(front), "/local/domain/%u/console", g->domid);
+	snprintf(back, sizeof(back), "/local/domain/0/backend/console/%u/0", g->domid);
+	batch_mkdir(b, "%s", back);
+	batch_perms(b, 0, g->domid, "%s", back);
+	for (int libxl = 0; libxl < 2; libxl++) {
+		char at[64];
 
-	batch_mkdir(b, "/local/domain/%u/console", domid);
-	batch_write(b, "0", "/local/domain/%u/console/backend-id", domid);
-	batch_perms(b, domid, 0, "/local/domain/%u/console/backend-id", domid);
-	batch_write(b, "1048576", "/local/domain/%u/console/limit", domid);
-	batch_write(b, "xenconsoled", "/local/domain/%u/console/type", domid);
-	batch_write(b, "pty", "/local/domain/%u/console/output", domid);
-	batch_write(b, "", "/local/domain/%u/console/tty", domid);
+		snprintf(at, sizeof(at), "/libxl/%u/device/console/0", g->domid);
+		if (!libxl)
+			strcpy(at, back);
+		batch_write(b, front, "%s/frontend", at);
+		batch_write(b, domid, "%s/frontend-id", at);
+		batch_write(b, "1", "%s/online", at);
+		batch_write(b, "1", "%s/state", at);
+		batch_write(b, "vt100", "%s/protocol", at);
+	}
+	batch_write(b, back, "/libxl/%u/device/console/0/backend", g->domid);
+	batch_write(b, back, "%s/backend", front);
+	batch_write(b, "0", "%s/backend-id", front);
+	batch_perms(b, g->domid, 0, "%s/backend-id", front);
+	batch_write(b, "1048576", "%s/limit", front);
+	batch_write(b, "xenconsoled", "%s/type", front);
+	batch_write(b, "pty", "%s/output", front);
+	batch_write(b, "", "%s/tty", front);
 	snprintf(text, sizeof(text), "%u", g->console_port);
-	batch_write(b, text, "/local/domain/%u/console/port", domid);
+	batch_write(b, text, "%s/port", front);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)g->console_mfn);
-	batch_write(b, text, "/local/domain/%u/console/ring-ref", domid);
+	batch_write(b, text, "%s/ring-ref", front);
 }
 
 int nodes_connect(struct host *h, const struct pv_guest *g)

@@ -118,24 +118,27 @@ static int parse_uuid(uint8_t uuid[16], const char *text)
 	return 0;
 }
 
+/* The domain with a UUID; one that is dying already only if there is no other (a restart gives a new one the same). */
 static int find_domain(struct host *h, const uint8_t uuid[16], uint32_t *domid)
 {
 	struct xen_domctl_getdomaininfo list[DOMAINS_AT_ONCE];
+	int n, result = -ENOENT;
 	uint32_t first = 1;
-	int n;
 
 	do {
 		n = xc_domain_list(h->x, first, list, DOMAINS_AT_ONCE);
 		for (int i = 0; i < n; i++) {
-			if (!memcmp(list[i].handle, uuid, 16)) {
-				*domid = list[i].domain;
+			if (memcmp(list[i].handle, uuid, 16))
+				continue;
+			*domid = list[i].domain;
+			if (!(list[i].flags & XEN_DOMINF_dying))
 				return 0;
-			}
+			result = 0;
 		}
 		if (n > 0)
 			first = list[n - 1].domain + 1;
 	} while (n == DOMAINS_AT_ONCE);
-	return n < 0 ? n : -ENOENT;
+	return n < 0 ? n : result;
 }
 
 /* Does another domain have this number now? */
