@@ -326,7 +326,8 @@ static void follow(u32 irq, u32 cpu)
 {
 	struct irq_desc *d = &irqs[irq];
 
-	if (cpu == this_cpu() || cpu == NO_CPU) {
+	/* Without interrupt remapping, ids above 254 get IPIs alone. */
+	if (cpu == this_cpu() || cpu == NO_CPU || pcpus[cpu].apic_id > 0xfe) {
 		d->astray = 0;
 		return;
 	}
