@@ -40,6 +40,19 @@ struct domain *get_domain(domid_t id)
 	return d;
 }
 
+struct domain *next_domain(u32 from)
+{
+	struct domain *d = NULL;
+
+	spin_lock(&table_lock);
+	while (from < domain_ids_end && !(d = domains[from]))
+		from++;
+	if (d)
+		__atomic_fetch_add(&d->refcount, 1, __ATOMIC_SEQ_CST);
+	spin_unlock(&table_lock);
+	return d;
+}
+
 void put_domain(struct domain *d)
 {
 	u32 left = __atomic_sub_fetch(&d->refcount, 1, __ATOMIC_SEQ_CST);

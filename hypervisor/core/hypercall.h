@@ -50,5 +50,6 @@ HYPERCALL(hc_callback_op);
 HYPERCALL(hc_event_channel_op);
 HYPERCALL(hc_physdev_op);
 HYPERCALL(hc_mca);
+HYPERCALL(hc_sysctl);
 
 #endif
