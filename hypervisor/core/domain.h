@@ -49,6 +49,8 @@ struct vcpu {
 	enum vcpu_state state;       /* [S] */
 	u64 vtime;                   /* [S] ns it ran, weighted: core/sched.c */
 	u64 charged_at;              /* [S] ns up to which vtime counts, while it runs */
+	bool parked;                 /* [S] runnable, and in no queue until its domain's budget is filled again */
+	u64 *hard, *soft;            /* [S] affinity, a bit for each CPU; NULL: all. Once set never freed before v */
 	bool loaded;                 /* [A] `processor` holds its registers; changed by that CPU alone */
 	bool initialised;            /* [D] has a context: may be brought up */
 	bool down;                   /* [A] VCPUOP_down, or never brought up */
@@ -128,6 +130,7 @@ struct domain {
 
 	u32 cpupool;                     /* [A] pool whose CPUs it may use */
 	u32 weight;                      /* [A] share of CPU time against other domains; 256 is the usual */
+	struct sched_cap *cap;           /* [I] once set: core/sched.c */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
 	struct domain_watchdog watchdogs[DOMAIN_WATCHDOGS];
