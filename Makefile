@@ -36,7 +36,7 @@ PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/inflate boot/unxz 
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
 	pv/bounce pv/descriptors pv/grant_pv pv/l1tf pv/mmu_update pv/page_owner pv/page_type \
 	x86/acpi x86/e820 x86/decode x86/policy x86/protection x86/protection_plan \
-	x86/mce_grade x86/microcode_file
+	x86/mce_grade x86/microcode_file x86/policy_leaves core/xenctl_bitmap
 PURE_OBJ := $(PURE:%=$(B)/hypervisor/%.o)
 
 all: $(B)/xenolith

@@ -57,13 +57,13 @@ struct domain *get_domain(domid_t id)
 	return d;
 }
 
-struct domain *get_domain_from(u32 first)
+struct domain *next_domain(u32 from)
 {
 	struct domain *d = NULL;
 
 	spin_lock(&table_lock);
-	for (; !d && first < domain_ids_end; first++)
-		d = ref_if_alive(domains[first]);
+	for (; !d && from < domain_ids_end; from++)
+		d = ref_if_alive(domains[from]);
 	spin_unlock(&table_lock);
 	return d;
 }

@@ -138,6 +138,7 @@ struct domain {
 	struct { spinlock_t lock; struct pirq *pirq; u32 nr; } pirqs;
 	u32 pci_cf8;                     /* [A] its virtual 0xcf8 */
 
+	u32 cpupool;                     /* [A] pool whose CPUs it may use */
 	u32 weight;                      /* [A] share of CPU time against other domains; 256 is the usual */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
@@ -158,9 +159,8 @@ extern u32 domain_ids_end;
 /* Domain by id with a reference, or NULL. Give it back with put_domain(). */
 struct domain *get_domain(domid_t id);
 void put_domain(struct domain *d);
-
-/* The domain with the lowest id from `first` on, with a reference, or NULL. */
-struct domain *get_domain_from(u32 first);
+/* The domain with the lowest id that is not below `from`, with a reference, or NULL. */
+struct domain *next_domain(u32 from);
 
 /*
  * Creates domain `id`, which must be free (one caller at a time), with the limits

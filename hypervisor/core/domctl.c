@@ -17,6 +17,7 @@
  */
 #include "core/domctl.h"
 #include "core/access.h"
+#include "core/domain_info.h"
 #include "core/hypercall.h"
 #include "core/sched.h"
 #include "lib/string.h"
@@ -128,45 +129,9 @@ static DOMCTL(max_mem)
 
 /* --- What is known of it ---------------------------------------------------------------------- */
 
-void domain_get_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
-{
-	bool all_blocked = true, any_running = false;
-
-	memset(info, 0, sizeof(*info));
-	info->domain = d->domain_id;
-	info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
-	for (u32 i = 0; i < d->max_vcpus; i++) {
-		struct vcpu *v = d->vcpus[i];
-		struct vcpu_runstate_info rs;
-
-		if (!v)
-			continue;
-		runstate_get(v, &rs);
-		info->cpu_time += rs.time[RUNSTATE_running];
-		info->max_vcpu_id = i;
-		if (READ_ONCE(v->down))
-			continue;
-		info->nr_online_vcpus++;
-		all_blocked &= READ_ONCE(v->blocked);
-		any_running |= rs.state == RUNSTATE_running;
-	}
-	info->flags = (READ_ONCE(d->is_dying) ? XEN_DOMINF_dying : 0) |
-		      (READ_ONCE(d->is_shut_down) ? XEN_DOMINF_shutdown : 0) |
-		      (d->tool_pauses ? XEN_DOMINF_paused : 0) | (all_blocked ? XEN_DOMINF_blocked : 0) |
-		      (any_running ? XEN_DOMINF_running : 0) | (d->debugged ? XEN_DOMINF_debugged : 0) |
-		      (d->is_xenstore ? XEN_DOMINF_xs_domain : 0) |
-		      (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
-	info->tot_pages = d->tot_pages;
-	info->max_pages = d->max_pages;
-	info->outstanding_pages = d->claimed_pages;
-	info->shared_info_frame = d->shared_info_mfn.m;
-	memcpy(info->handle, d->handle, sizeof(info->handle));
-	info->gpaddr_bits = host_cpu.phys_bits;
-}
-
 static DOMCTL(getdomaininfo)
 {
-	domain_get_info(d, &op->u.getdomaininfo);
+	domain_info(d, &op->u.getdomaininfo);
 	op->domain = d->domain_id;
 	return 0;
 }
@@ -480,7 +445,7 @@ HYPERCALL(hc_domctl)
 	if (op.cmd >= ARRAY_SIZE(domctls) ||
 	    (!domctls[cmd].fn && cmd != XEN_DOMCTL_pausedomain && cmd != XEN_DOMCTL_destroydomain))
 		return -ENOSYS;
-	d = cmd == XEN_DOMCTL_getdomaininfo ? get_domain_from(op.domain) : hypercall_target(op.domain);
+	d = cmd == XEN_DOMCTL_getdomaininfo ? next_domain(op.domain) : hypercall_target(op.domain);
 	if (!d)
 		return -ESRCH;
 	rc = -ERESTART;

@@ -15,7 +15,4 @@
 
 #define DOMCTL(name) long domctl_##name(struct domain *d, struct xen_domctl *op)
 
-/* What getdomaininfo and getdomaininfolist tell of `d`. */
-void domain_get_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
-
 #endif

@@ -32,7 +32,7 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[19] = hc_nosys,
 	[27 ... 28] = hc_nosys,
 	[31] = hc_nosys,
-	[34 ... 35] = hc_nosys,
+	[34] = hc_nosys,
 	[37 ... 47] = hc_nosys,
 	[49 ... 63] = hc_nosys,
 	[__HYPERVISOR_set_trap_table] = hc_set_trap_table,
@@ -61,6 +61,7 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[__HYPERVISOR_callback_op] = hc_callback_op,
 	[__HYPERVISOR_event_channel_op] = hc_event_channel_op,
 	[__HYPERVISOR_physdev_op] = hc_physdev_op,
+	[__HYPERVISOR_sysctl] = hc_sysctl,
 	[__HYPERVISOR_domctl] = hc_domctl,
 	[__HYPERVISOR_arch_0] = hc_mca,
 };

@@ -52,5 +52,6 @@ HYPERCALL(hc_event_channel_op);
 HYPERCALL(hc_physdev_op);
 HYPERCALL(hc_domctl);
 HYPERCALL(hc_mca);
+HYPERCALL(hc_sysctl);
 
 #endif

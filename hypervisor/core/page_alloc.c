@@ -62,6 +62,7 @@ static struct {
 	u32 head[NR_ZONES][NR_ORDERS];
 	u32 nonempty[NR_ZONES];
 	u64 nr_free;
+	u64 free_in[NR_ZONES];
 	u64 nr_total;
 	u64 nr_claimed;
 } heap = { .lock = SPINLOCK(RANK_PAGE_ALLOC, "page_alloc") };
@@ -87,6 +88,7 @@ static void list_insert(u32 mfn, unsigned int order, enum cleanness clean)
 	u32 *head = &heap.head[zone][order];
 	struct page_info *pg = &frame_table[mfn];
 
+	heap.free_in[zone] += 1ULL << order;
 	pg->count = COUNT_UNOWNED;
 	pg->type = PGT_free | (u64)order << FREE_order_shift | (u64)clean << FREE_clean_shift | *head;
 	if (*head)
@@ -103,6 +105,7 @@ static void list_remove(u32 mfn, unsigned int order)
 	u32 next = pg->type & FREE_next_mask;
 	u32 prev = pg->count & FREE_prev_mask;
 
+	heap.free_in[zone] -= 1ULL << order;
 	if (next)
 		frame_table[next].count = pg->count;
 	if (prev) {
@@ -265,6 +268,16 @@ u64 claimed_page_count(void)
 u64 free_page_count(void)
 {
 	return READ_ONCE(heap.nr_free);
+}
+
+u64 free_pages_between(unsigned int min_bits, unsigned int max_bits)
+{
+	u64 sum = 0;
+
+	for (unsigned int zone = 1; zone < NR_ZONES; zone++)
+		if (zone + PAGE_SHIFT > min_bits && (!max_bits || zone + PAGE_SHIFT <= max_bits))
+			sum += READ_ONCE(heap.free_in[zone]);
+	return sum;
 }
 
 u64 total_page_count(void)

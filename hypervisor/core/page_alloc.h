@@ -97,6 +97,8 @@ u64 claimed_page_count(void);
 
 /* Frames free now. */
 u64 free_page_count(void);
+/* Of these, frames at or above 2^min_bits and below 2^max_bits bytes (0: no limit). */
+u64 free_pages_between(unsigned int min_bits, unsigned int max_bits);
 /* Frames ever given to the heap. */
 u64 total_page_count(void);
 

@@ -50,9 +50,10 @@
 
 #define SLICE_NS 10000000ULL      /* 10 ms, as credit2's upper bound; shared among those that wait */
 #define SLICE_MIN_NS 2000000ULL
-#define PREEMPT_NS 1000000ULL     /* 1 ms, as credit2's rate limit: less behind, and a waker waits */
 #define WAKE_CREDIT_NS 5000000ULL
 #define MOVE_NS 20000000ULL       /* two slices behind the vcpu running elsewhere: worth a move */
+
+u32 sched_ratelimit_ns = 1000000; /* as credit2's */
 
 struct run_queue {
 	spinlock_t lock;
@@ -61,6 +62,8 @@ struct run_queue {
 	u32 waiting;         /* [S] length of the queue; others look without the lock */
 	struct vcpu *loaded; /* CPU's own: whose state it holds */
 	bool slice_over;     /* CPU's own */
+	u64 idle_ns;         /* [S] before idle_since */
+	u64 idle_since;      /* [S] 0 while it is busy */
 	struct timer slice;
 } __aligned(64);
 
@@ -281,6 +284,17 @@ void sched_yield(struct vcpu *v)
 	spin_unlock(&q->lock);
 }
 
+u64 sched_idle_ns(u32 cpu)
+{
+	struct run_queue *q = &queues[cpu];
+	u64 now = now_ns(), ns;
+
+	spin_lock(&q->lock);
+	ns = q->idle_ns + (q->idle_since ? now - min(now, q->idle_since) : 0);
+	spin_unlock(&q->lock);
+	return ns;
+}
+
 void vcpu_kick(struct vcpu *v)
 {
 	if (READ_ONCE(v->blocked)) {
@@ -466,7 +480,7 @@ static bool goes_on(const struct run_queue *q, const struct vcpu *prev)
 {
 	if (!q->head)
 		return true;
-	return q->slice_over ? prev->vtime < q->head->vtime : prev->vtime <= q->head->vtime + PREEMPT_NS;
+	return q->slice_over ? prev->vtime < q->head->vtime : prev->vtime <= q->head->vtime + sched_ratelimit_ns;
 }
 
 /*
@@ -492,6 +506,12 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u64 now)
 		dequeue(q, next);
 		next->charged_at = now;
 		runstate_change(next, VCPU_RUNNING, now);
+	}
+	if (!next && !q->idle_since) {
+		q->idle_since = now;
+	} else if (next && q->idle_since) {
+		q->idle_ns += now - min(now, q->idle_since);
+		q->idle_since = 0;
 	}
 	q->curr = next;
 	q->slice_over = false;

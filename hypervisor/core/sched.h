@@ -9,6 +9,10 @@
 
 /* The queue of `cpu`, before anything runs there. */
 void sched_cpu_init(u32 cpu);
+/* A waking vcpu that is less than this ahead waits for the end of the slice (sysctl scheduler_op), ns. */
+extern u32 sched_ratelimit_ns;
+/* How long `cpu` had nothing to run, ns. */
+u64 sched_idle_ns(u32 cpu);
 /* Makes a vcpu that may run runnable, on its own CPU or an idle one. */
 void sched_wake(struct vcpu *v);
 /* v must stop as soon as possible: it went down, or its domain did. */

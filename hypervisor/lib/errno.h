@@ -35,6 +35,8 @@
 #define EILSEQ 84
 #define ERESTART 85 /* internal: the hypercall continues, never seen by a guest */
 #define EOPNOTSUPP 95
+#define EADDRINUSE 98
+#define ENOBUFS 105
 #endif
 
 #endif
