@@ -174,6 +174,7 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
 	d->max_vcpus = c->max_vcpus;
 	d->refcount = 1;
 	d->weight = SCHED_WEIGHT_DEFAULT;
+	d->cpupool = c->cpupool_id;
 	memcpy(d->handle, c->handle, sizeof(d->handle));
 	spin_lock_init(&d->lock, RANK_DOMAIN, "domain");
 	spin_lock_init(&d->pirqs.lock, RANK_PIRQ, "pirqs");

@@ -17,6 +17,7 @@
  */
 #include "core/domctl.h"
 #include "core/access.h"
+#include "core/cpupool.h"
 #include "core/domain_info.h"
 #include "core/hypercall.h"
 #include "core/sched.h"
@@ -38,7 +39,7 @@ static long check_config(const struct xen_domctl_createdomain *c)
 
 	if (c->flags & ~flags)
 		return -EINVAL;
-	if (!c->max_vcpus || c->max_vcpus > MAX_VCPUS || c->iommu_opts || c->cpupool_id)
+	if (!c->max_vcpus || c->max_vcpus > MAX_VCPUS || c->iommu_opts || !cpupool_exists(c->cpupool_id))
 		return -EINVAL;
 	if (XEN_DOMCTL_GRANT_version(c->grant_opts) != 1 || c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)
 		return -EINVAL;
