@@ -30,9 +30,11 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *out)
 {
 	*out = (struct xen_domctl_getdomaininfo){
 		.domain = d->domain_id,
-		.flags = XEN_DOMINF_blocked,
+		.flags = XEN_DOMINF_blocked | (d->tool_pauses ? XEN_DOMINF_paused : 0) |
+			 (d->debugged ? XEN_DOMINF_debugged : 0) | (d->is_xenstore ? XEN_DOMINF_xs_domain : 0),
 		.tot_pages = READ_ONCE(d->tot_pages),
 		.max_pages = READ_ONCE(d->max_pages),
+		.outstanding_pages = READ_ONCE(d->claimed_pages),
 		.shared_info_frame = d->shared_info_mfn.m,
 		.max_vcpu_id = XEN_INVALID_MAX_VCPU_ID,
 		.cpupool = READ_ONCE(d->cpupool),

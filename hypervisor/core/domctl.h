@@ -15,6 +15,4 @@
 
 #define DOMCTL(name) long domctl_##name(struct domain *d, struct xen_domctl *op)
 
-/* core/domctl_sched.c, x86/domctl_cpu.c and so on: those that other files than domctl.c have are declared here. */
-
 #endif

@@ -64,6 +64,7 @@ static struct {
 	u64 nr_free;
 	u64 free_in[NR_ZONES];
 	u64 nr_total;
+	u64 nr_claimed;
 } heap = { .lock = SPINLOCK(RANK_PAGE_ALLOC, "page_alloc") };
 
 static unsigned int zone_of(u64 mfn)
@@ -236,6 +237,32 @@ void page_alloc_adopt(u64 nr)
 	spin_lock(&heap.lock);
 	heap.nr_total += nr;
 	spin_unlock(&heap.lock);
+}
+
+int page_alloc_claim(u64 *claim, u64 pages)
+{
+	int rc = -ENOMEM;
+	u64 others;
+
+	spin_lock(&heap.lock);
+	others = heap.nr_claimed - *claim;
+	if (pages <= *claim || (heap.nr_free >= others && pages <= heap.nr_free - others)) {
+		heap.nr_claimed = others + pages;
+		*claim = pages;
+		rc = 0;
+	}
+	spin_unlock(&heap.lock);
+	return rc;
+}
+
+bool page_alloc_has(u64 claim, u64 pages)
+{
+	return free_page_count() + claim >= claimed_page_count() + pages;
+}
+
+u64 claimed_page_count(void)
+{
+	return READ_ONCE(heap.nr_claimed);
 }
 
 u64 free_page_count(void)

@@ -248,7 +248,8 @@ static void dequeue(struct run_queue *q, struct vcpu *v)
 
 static bool may_run(const struct vcpu *v)
 {
-	return !READ_ONCE(v->down) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->is_shut_down);
+	return !READ_ONCE(v->down) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->pause_count) &&
+	       !READ_ONCE(v->domain->is_shut_down);
 }
 
 static bool cpu_allowed(const struct vcpu *v, u32 cpu)
@@ -850,6 +851,8 @@ void do_exit_work(void)
 			schedule();
 		if (work & WORK_NMI)
 			nmi_work();
+		if (work & WORK_REAP)
+			domains_reap();
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}

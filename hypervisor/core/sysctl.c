@@ -61,6 +61,7 @@ SYSCTL(physinfo)
 		.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
 		.total_pages = total_page_count(),
 		.free_pages = free_page_count(),
+		.outstanding_pages = claimed_page_count(),
 		.max_mfn = frame_table_entries - 1,
 	};
 	memcpy(p->hw_cap, host_cpu.feature, sizeof(p->hw_cap));

@@ -26,6 +26,7 @@
 #define EXDEV 18
 #define ENODEV 19
 #define EINVAL 22
+#define ENFILE 23
 #define ENOSPC 28
 #define ERANGE 34
 #define ENOSYS 38

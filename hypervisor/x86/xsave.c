@@ -39,7 +39,8 @@ void *fpu_area_new(void)
 
 	if (!raw)
 		return NULL;
-	a = (u8 *)ALIGN_UP((u64)raw, 64ULL);
+	a = (u8 *)ALIGN_UP((u64)raw + 1, 64ULL); /* hv_alloc() aligns to 16, so there is room in front */
+	*(void **)(a - 8) = raw;
 	/* The first is the boot CPU's, before any guest has anything in the FPU. */
 	if (!mxcsr_mask)
 		find_mxcsr_mask(a);
@@ -48,6 +49,12 @@ void *fpu_area_new(void)
 	if (use_xsave())
 		*(u64 *)(a + FXSAVE_BYTES) = 3; /* XSTATE_BV: x87 and SSE are in the image */
 	return a;
+}
+
+void fpu_area_free(void *area)
+{
+	if (area)
+		hv_free(*(void **)((u8 *)area - 8));
 }
 
 void fpu_set_image(struct vcpu *v, const void *fxsave_image)
