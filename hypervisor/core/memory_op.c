@@ -481,7 +481,8 @@ static long own_map(struct domain *d, u64 arg)
 
 	spin_lock(&d->lock);
 	nr = d->e820 ? d->nr_e820 : 0;
-	memcpy(e, d->e820, nr * sizeof(*e));
+	if (nr)
+		memcpy(e, d->e820, nr * sizeof(*e));
 	spin_unlock(&d->lock);
 	return nr ? give_map(arg, e, nr, false) : -ENOSYS;
 }

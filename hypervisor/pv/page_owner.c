@@ -106,12 +106,3 @@ u32 release_owned_pages(u64 first, struct domain *d)
 		domain_frames_gone(d);
 	return n;
 }
-
-void unshare_page(mfn_t mfn)
-{
-	struct page_info *pg = mfn_to_page(mfn);
-
-	ASSERT((pg->count & PGC_count_mask) == 1 && (pg->type & PGT_count_mask) == 1);
-	pg->type = 0;
-	pg->count = PGC_owner_none << PGC_owner_shift;
-}

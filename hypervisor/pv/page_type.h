@@ -125,7 +125,6 @@ void assign_pages(mfn_t first, u64 nr, struct domain *d);
 bool release_owned_page(mfn_t mfn, struct domain *d);
 /* A hypervisor frame (from alloc_pages) becomes mappable by `d`. */
 void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
-void unshare_page(mfn_t mfn);
 /* Ends the sharing of a writable one for good: it is freed once nobody has it mapped any more. */
 void disown_shared_page(mfn_t mfn, struct domain *d);
 /*
