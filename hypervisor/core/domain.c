@@ -143,6 +143,7 @@ static void vcpu_free(struct vcpu *v)
 	if (v->info_page) /* of a vcpu that was never shown to anyone */
 		disown_shared_page(frame_of(v->info_page), v->domain);
 	fpu_area_free(v->fpu);
+	sched_vcpu_end(v);
 	hv_free(v);
 }
 
@@ -159,6 +160,8 @@ static void domain_free(struct domain *d)
 	rangeset_free(d->ioports);
 	rangeset_free(d->iomem);
 	hv_free(d->e820);
+	sched_domain_end(d);
+	hv_free(d->policy);
 	hv_free(d);
 }
 

@@ -351,6 +351,7 @@ static DOMCTL(getnodeaffinity)
 
 #define DOMCTL_BACK 1u  /* the structure goes back to the caller */
 #define DOMCTL_QUIET 2u /* no vcpu of the domain is on a CPU meanwhile; not for one's own domain */
+#define DOMCTL_BACK_FAILED 4u /* likewise, whatever came of it: it says what was refused */
 
 static const struct {
 	long (*fn)(struct domain *d, struct xen_domctl *op);
@@ -363,6 +364,21 @@ static const struct {
 	[XEN_DOMCTL_setvcpucontext] = { domctl_setvcpucontext, DOMCTL_QUIET },
 	[XEN_DOMCTL_getvcpucontext] = { domctl_getvcpucontext, DOMCTL_QUIET },
 	[XEN_DOMCTL_max_vcpus] = { domctl_max_vcpus },
+	[XEN_DOMCTL_setvcpuaffinity] = { domctl_setvcpuaffinity, DOMCTL_BACK },
+	[XEN_DOMCTL_getvcpuaffinity] = { domctl_getvcpuaffinity, DOMCTL_BACK },
+	[XEN_DOMCTL_getvcpuinfo] = { domctl_getvcpuinfo, DOMCTL_BACK },
+	[XEN_DOMCTL_scheduler_op] = { domctl_scheduler_op, DOMCTL_BACK },
+	[XEN_DOMCTL_get_cpu_policy] = { domctl_get_cpu_policy, DOMCTL_BACK },
+	[XEN_DOMCTL_set_cpu_policy] = { domctl_set_cpu_policy, DOMCTL_QUIET | DOMCTL_BACK_FAILED },
+	[XEN_DOMCTL_settscinfo] = { domctl_settscinfo, DOMCTL_QUIET },
+	[XEN_DOMCTL_gettscinfo] = { domctl_gettscinfo, DOMCTL_BACK },
+	[XEN_DOMCTL_settimeoffset] = { domctl_settimeoffset },
+	[XEN_DOMCTL_get_ext_vcpucontext] = { domctl_get_ext_vcpucontext, DOMCTL_QUIET | DOMCTL_BACK },
+	[XEN_DOMCTL_set_ext_vcpucontext] = { domctl_set_ext_vcpucontext, DOMCTL_QUIET },
+	[XEN_DOMCTL_getvcpuextstate] = { domctl_getvcpuextstate, DOMCTL_QUIET | DOMCTL_BACK },
+	[XEN_DOMCTL_setvcpuextstate] = { domctl_setvcpuextstate, DOMCTL_QUIET },
+	[XEN_DOMCTL_get_vcpu_msrs] = { domctl_get_vcpu_msrs, DOMCTL_QUIET | DOMCTL_BACK },
+	[XEN_DOMCTL_set_vcpu_msrs] = { domctl_set_vcpu_msrs, DOMCTL_QUIET },
 	[XEN_DOMCTL_setdomainhandle] = { domctl_setdomainhandle },
 	[XEN_DOMCTL_setdebugging] = { domctl_setdebugging },
 	[XEN_DOMCTL_irq_permission] = { domctl_irq_permission },
@@ -459,7 +475,7 @@ HYPERCALL(hc_domctl)
 	put_domain(d);
 	if (rc == -ERESTART)
 		return hypercall_continue(2, a1, a2, 0, 0);
-	if (!rc && (domctls[cmd].flags & DOMCTL_BACK) && copy_to_guest(a1, &op, sizeof(op)))
+	if ((domctls[cmd].flags & (rc ? DOMCTL_BACK_FAILED : DOMCTL_BACK | DOMCTL_BACK_FAILED)) && copy_to_guest(a1, &op, sizeof(op)))
 		return -EFAULT;
 	return rc;
 }

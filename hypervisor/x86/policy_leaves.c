@@ -40,17 +40,15 @@ static long put_leaf(struct leaf_writer *w, u32 leaf, u32 sub, const u32 *from)
 
 static u32 subleaves(const struct cpu_policy *p, u32 leaf)
 {
-	u32 n = 0;
-
 	switch (leaf) {
 	case 4:
-		while (n < CACHE_LEAVES && (p->cache[n][EAX] & 31))
-			n++;
-		return n;
+		return CACHE_LEAVES;
 	case 7:
 		return min(p->feat[0][EAX], FEATURE_LEAVES - 1u) + 1;
+	case 0xb:
+		return 2;
 	case 0xd:
-		return p->xstate[0][EAX] ? XSTATE_LEAVES : 0;
+		return XSTATE_LEAVES;
 	default:
 		return 0;
 	}
@@ -59,28 +57,31 @@ static u32 subleaves(const struct cpu_policy *p, u32 leaf)
 static long put_basic(struct leaf_writer *w, struct cpu_policy *p, u32 leaf)
 {
 	static const u32 empty[4];
+	u32 subs = subleaves(p, leaf);
+	long rc = 0;
 
-	if (leaf == 0xb)
-		return put_leaf(w, leaf, 0, empty);
-	if (leaf != 4 && leaf != 7 && leaf != 0xd)
+	if (!subs)
 		return put_leaf(w, leaf, XEN_CPUID_NO_SUBLEAF, p->basic[leaf]);
-	for (u32 sub = 0; sub < subleaves(p, leaf); sub++) {
-		u32 *from = policy_place(p, leaf, sub);
-		long rc = leaf == 0xd && sub > 1 && !(p->xstate[0][EAX] >> sub & 1) ? 0 : put_leaf(w, leaf, sub, from);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (u32 sub = 0; sub < subs && !rc; sub++)
+		if (leaf != 0xd || sub < 2 || (p->xstate[0][EAX] >> sub & 1))
+			rc = put_leaf(w, leaf, sub, leaf == 0xb ? empty : policy_place(p, leaf, sub));
+	return rc;
 }
 
+/*
+ * libxenguest takes the list apart, changes it, and writes it into the same room again, so there must be no leaf fewer
+ * than it writes: every subleaf of caches and topology, used or not, and the limits of Xen's own leaves.
+ */
 static long put_leaves(struct leaf_writer *w, struct cpu_policy *p)
 {
+	static const u32 xen_limit[4] = { XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES) }, no_limit[4];
 	u32 end = min(p->basic[0][EAX] + 1, (u32)BASIC_LEAVES);
 	long rc = 0;
 
 	for (u32 n = 0; n < end && !rc; n++)
 		rc = put_basic(w, p, n);
+	rc = rc ?: put_leaf(w, XEN_CPUID_FIRST_LEAF, XEN_CPUID_NO_SUBLEAF, xen_limit) ?:
+	     put_leaf(w, XEN_CPUID_FIRST_LEAF + 0x100, XEN_CPUID_NO_SUBLEAF, no_limit);
 	end = p->ext[0][EAX] ? min((p->ext[0][EAX] & 0xffff) + 1, (u32)EXT_LEAVES) : 0;
 	for (u32 n = 0; n < end && !rc; n++)
 		rc = put_leaf(w, 0x80000000 + n, XEN_CPUID_NO_SUBLEAF, p->ext[n]);

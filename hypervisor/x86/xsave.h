@@ -21,4 +21,7 @@ void fpu_set_ts(bool on);
 /* XSETBV by the guest: 0 or -EINVAL. */
 int fpu_set_xcr0(struct vcpu *v, u64 xcr0);
 
+/* v, which is on no CPU, gets XCR0 and an XSAVE area (standard format, host_cpu.xsave_bytes). 0 or -EINVAL. */
+int fpu_set_area(struct vcpu *v, u64 xcr0, u8 *area);
+
 #endif
