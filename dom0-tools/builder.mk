@@ -16,7 +16,7 @@ $(XENCTRL): $(XENCTRL_OBJ)
 # --- the domain builder; boot/elf.c and boot/bzimage.c are the hypervisor's own -------------------------------
 
 BUILDER_PURE := kernel layout direct
-BUILDER_CFLAGS = $(TOOL_CFLAGS) -DXENOLITH_HOST -Ihypervisor -Idom0-tools/libxenctrl
+BUILDER_CFLAGS = $(TOOL_CFLAGS) -DXENOLITH_HOST -Ihypervisor
 BUILDER_OBJ := $(patsubst dom0-tools/%.c,$(B)/tools/lib.d/%.o,$(wildcard dom0-tools/domain-builder/*.c)) \
 	$(B)/tools/lib.d/boot/elf.o $(B)/tools/lib.d/boot/bzimage.o
 BUILDER := $(B)/tools/libdomain-builder.a
@@ -36,7 +36,7 @@ $(BUILDER): $(BUILDER_OBJ)
 
 # --- tests: the pure parts, and loading into a guest that is a file in memory, under sanitizers --------------------
 
-BUILDER_HOST_CFLAGS = $(HOST_CFLAGS) -D_GNU_SOURCE -Idom0-tools/domain-builder -Idom0-tools/libxenctrl
+BUILDER_HOST_CFLAGS = $(HOST_CFLAGS) -D_GNU_SOURCE -Idom0-tools/domain-builder -Idom0-tools
 BUILDER_HOST_OBJ := $(patsubst %,$(H)/builder.d/%.o,$(BUILDER_PURE) load)
 BUILDER_TESTS := $(patsubst tests/builder/%.c,$(H)/%,$(wildcard tests/builder/test_*.c))
 HOST_TESTS += $(BUILDER_TESTS)

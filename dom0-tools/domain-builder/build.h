@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "xenctrl.h"
+#include "../libxenctrl/xenctrl.h"
 
 struct pv_guest {
 	/* what is wanted */

@@ -5,7 +5,7 @@
 
 #include "kernel.h"
 #include "layout.h"
-#include "xenctrl.h"
+#include "../libxenctrl/xenctrl.h"
 
 #define DIRECT_MAX	ELF_SEGMENTS_MAX
 

@@ -9,7 +9,7 @@
 
 #include <xenstore.h>
 #include "config.h"
-#include "xenctrl.h"
+#include "../libxenctrl/xenctrl.h"
 
 /* What every command has at hand. */
 struct host {
@@ -80,5 +80,16 @@ int balloon_make_room(struct host *h, uint64_t kib);
  * status of the process.
  */
 int guest_watch(struct host *h, struct guest_config *c, uint32_t domid);
+
+/* --- start.c ----------------------------------------------------------------- */
+
+struct start_how {
+	bool paused;		/* leave it so */
+	bool foreground;	/* wait for the end in this process */
+	bool leave;		/* don't wait for it */
+	bool console;		/* connect to the console */
+};
+/* What xl create does with a configuration; returns xl's status. */
+int guest_start(struct guest_config *c, const struct start_how *how);
 
 #endif

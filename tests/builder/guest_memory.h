@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "xenctrl.h"
+#include "libxenctrl/xenctrl.h"
 
 #define FRAME_OF_0	0x1000
 #define GUEST_PAGES	1024
