@@ -19,6 +19,7 @@
 #include <xen/xen.h>
 
 #include <xen/callback.h>
+#include <xen/domctl.h>
 #include <xen/elfnote.h>
 #include <xen/errno.h>
 #include <xen/event_channel.h>

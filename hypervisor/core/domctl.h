@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers of domctl (36), one for each sub-operation; the table is in domctl.c.
+ *
+ * A handler gets the target with a reference held (the caller is privileged and the interface version was right) and
+ * the hypervisor's copy of the arguments, which is copied back to the caller after success where the table says so.
+ * No lock is held: each takes what its fields need (core/domain.h). -ERESTART has the caller repeat the call
+ * unchanged once pending work is done, with the changed arguments where the table says that they are copied back.
+ */
+#ifndef CORE_DOMCTL_H
+#define CORE_DOMCTL_H
+
+#include "core/domain.h"
+#include "xen/domctl.h"
+
+#define DOMCTL(name) long domctl_##name(struct domain *d, struct xen_domctl *op)
+
+/* core/domctl_sched.c, x86/domctl_cpu.c and so on: those that other files than domctl.c have are declared here. */
+
+#endif
