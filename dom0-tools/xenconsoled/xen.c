@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Xen for the console daemon: libxenctrl's calls. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ int xen_open(char *why, size_t size)
 	if (events < 0)
 		snprintf(why, size, "/dev/xen/evtchn can't be opened: %s; is the module xen_evtchn loaded?",
 			 strerror(-events));
+	if (events >= 0)
+		fcntl(events, F_SETFL, O_NONBLOCK);
 	/* Without grants (no module xen_gntdev) pages are mapped by their frames. */
 	grants = xc_grants_open();
 	return events < 0 ? -1 : events;
