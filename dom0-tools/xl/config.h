@@ -24,6 +24,9 @@ struct reporter {
 	void *arg;
 };
 
+/* Hands @line over, with control characters replaced. */
+void report_line(const struct reporter *r, bool is_error, char *line);
+
 #define CONFIG_DEFAULT		(-1)		/* of a number or a choice: nothing was said */
 
 enum guest_type { GUEST_PV, GUEST_PVH, GUEST_HVM };
@@ -79,7 +82,7 @@ char *cpus_format(const struct cpumap *map, unsigned int nr_cpus, char *buf, siz
 /* --- disks --------------------------------------------------------------------------------- */
 
 enum disk_format { DISK_FORMAT_UNKNOWN, DISK_QCOW, DISK_QCOW2, DISK_VHD, DISK_RAW, DISK_EMPTY, DISK_QED };
-enum disk_backend { DISK_BACKEND_UNKNOWN, DISK_PHY, DISK_TAP, DISK_QDISK };
+enum disk_backend { DISK_BACKEND_UNKNOWN, DISK_PHY, DISK_TAP, DISK_QDISK, DISK_STANDALONE };
 
 struct disk_config {
 	char *target;			/* file or device; NULL: an empty drive */
@@ -161,7 +164,7 @@ struct xl_conf {
 	char *remus_netbufscript, *colo_proxyscript;
 	char *cpumask, *hvm_cpumask, *pv_cpumask;	/* lists for cpus_parse(); NULL: all */
 	int max_grant_frames, max_maptrack_frames, max_grant_version;	/* or CONFIG_DEFAULT */
-	bool domid_reuse;		/* domid_policy */
+	bool domid_random;		/* domid_policy */
 };
 
 /* Always leaves usable values; mistakes are warnings but for text that is not in the language at all (-EINVAL). */
@@ -173,7 +176,7 @@ void xl_conf_free(struct xl_conf *conf);
 struct io_range {			/* ports, frames */
 	uint64_t start;
 	uint64_t number;
-	uint64_t gfn;			/* of memory: where in the guest */
+	uint64_t gfn;			/* of memory: where in the guest; UINT64_MAX: as in the host */
 };
 
 struct channel_config {
@@ -187,7 +190,6 @@ struct p9_config {
 	char *tag, *path, *security_model, *backend;
 };
 
-/* A setting that this toolstack knows and does not act on: kept as text for JSON and for one warning. */
 struct guest_config {
 	char *name;			/* never NULL after a parse that succeeded */
 	bool has_uuid;			/* else create.c makes one */
@@ -201,6 +203,9 @@ struct guest_config {
 
 	uint64_t memory;		/* KiB, at start */
 	uint64_t maxmem;		/* KiB, at least memory */
+	bool has_memory;		/* the text has memory=, vcpus=, maxvcpus=: only JSON asks */
+	bool has_vcpus;
+	bool has_maxvcpus;
 	unsigned int vcpus;		/* online at start */
 	unsigned int maxvcpus;
 	/*
@@ -242,6 +247,9 @@ struct guest_config {
 	enum tristate e820_host;
 	enum tristate claim;
 	bool suspend_evtchn_compat;
+	bool run_hotplug_scripts;	/* xl.conf */
+	/* What was said of the ones above, for JSON. */
+	enum tristate localtime_said, driver_domain_said, nomigrate_said, suspend_compat_said;
 	char *seclabel, *init_seclabel;
 	char **cpuid;			/* each setting of the list as text */
 	unsigned int nr_cpuid;
@@ -264,13 +272,13 @@ int config_parse(struct guest_config *config, const char *file, const char *text
 void config_free(struct guest_config *config);
 
 /*
- * The configuration as JSON of libxl 4.17 (malloc()ed text): with @domid as xl list -l and create -n print it
- * (negative: null), or with @bare the inner object alone, as libxl keeps it in
- * /var/lib/xen/userdata-d.DOMID.UUID.libxl-json.
+ * The configuration as JSON of libxl 4.17 (malloc()ed text): bare as xl create -n prints it and as libxl keeps it in
+ * /var/lib/xen/userdata-d.DOMID.UUID.libxl-json, else with the domain's number as xl list -l does (negative: null).
+ * @topology says which CPUs "all" and "nodes:" are in the affinities (NULL: none).
  */
-char *config_to_json(const struct guest_config *config, int domid, bool bare);
+char *config_to_json(const struct guest_config *config, const struct cpu_topology *topology, int domid, bool bare);
 
-/* Is @number one of the values, and its word: "rename-restart". NULL if there is none. */
+/* "rename-restart"; NULL if @action is none. */
 const char *shutdown_action_name(enum shutdown_action action);
 
 #endif
