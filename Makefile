@@ -154,7 +154,6 @@ coverage-run: $(PURE_TESTS) $(H)/fuzz_core $(H)/fuzz_image
 
 KERNEL := $(B)/kernel/vmlinux
 include dom0-tools/tools.mk dom0-tools/builder.mk dom0-tools/xl/xl.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
-include dom0-tools/console.mk
 
 
 clean:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# xenconsoled, and its tests. Included by the main Makefile behind tools.mk and builder.mk.
+# xenconsoled, and its tests. Included by tools.mk.
 
 CONSOLE_PURE := ring backlog logfile
 CONSOLE_DAEMON := main domains guest viewer hvlog
@@ -14,10 +14,10 @@ $(B)/tools/xenconsoled.d/xen_files.o: tests/tools/xenconsoled/xen_files.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CONSOLE_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
-$(B)/tools/xenconsoled: $(CONSOLE_OBJ) $(B)/tools/xenconsoled.d/xen.o $(XENCTRL) | $(LIB)
+$(B)/tools/xenconsoled: $(CONSOLE_OBJ) $(B)/tools/xenconsoled.d/xen.o $(B)/tools/libxenctrl.a | $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -L$(B)/tools -lxenstore -Wl,-rpath,'$$ORIGIN'
-$(B)/tools/static/xenconsoled: $(CONSOLE_OBJ) $(B)/tools/xenconsoled.d/xen.o $(XENCTRL) $(LIB_OBJ)
+$(B)/tools/static/xenconsoled: $(CONSOLE_OBJ) $(B)/tools/xenconsoled.d/xen.o $(B)/tools/libxenctrl.a $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $^ -pthread
 # With files in Xen's place, for tests/tools/test_xenconsoled.py.
@@ -27,10 +27,16 @@ $(B)/tools/test/xenconsoled: $(CONSOLE_OBJ) $(B)/tools/xenconsoled.d/xen_files.o
 	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -pthread
 -include $(wildcard $(B)/tools/xenconsoled.d/*.d)
 
+# xl console alone.
+XLCONSOLE_SRC := tests/tools/xenconsoled/xlconsole.c dom0-tools/xl/console.c
+$(B)/tools/test/xlconsole: $(XLCONSOLE_SRC) dom0-tools/xl/console.h $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CONSOLE_CFLAGS) -static -Wl,-z,noexecstack -o $@ $(filter-out %.h,$^) -pthread
+
 TOOLS += $(B)/tools/xenconsoled
 tools: $(B)/tools/xenconsoled
 STATIC += $(B)/tools/static/xenconsoled
-TOOL_TEST_FILES += $(B)/tools/test/xenconsoled $(B)/tools/xenconsoled
+TOOL_TEST_FILES += $(B)/tools/test/xenconsoled $(B)/tools/test/xlconsole $(B)/tools/xenconsoled
 
 # --- the pure part under sanitizers -----------------------------------------------------------
 

@@ -159,6 +159,33 @@ class Viewer:
         os.close(self.fd)
 
 
+class XlConsole(Viewer):
+    """`xl console` on pipes."""
+
+    def __init__(self, guest, *options):
+        self.process = subprocess.Popen([os.path.join(TOOLS, "test/xlconsole"), *options, str(guest.domid)],
+                                        env=guest.consoles.daemon.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, start_new_session=True)
+        self.path = "xl console"
+        self.fd = self.process.stdout.fileno()
+        os.set_blocking(self.fd, False)
+        self.text = b""
+        self.over = False
+
+    def type(self, data):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def status(self):
+        return self.process.wait(PATIENCE)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for file in self.process.stdin, self.process.stdout, self.process.stderr:
+            file.close()
+
+
 class Consoles:
     """A store's daemon and a console daemon; used in a with statement."""
 
@@ -648,6 +675,75 @@ def second_daemon_is_refused_and_signals_end_the_first_in_order():
         consoles.process.send_signal(signal.SIGTERM)
         check(consoles.process.wait(PATIENCE) == 0, "it ends with a bad status")
         check(not os.path.exists(os.path.join(consoles.dir, "console.pid")), "the pid file is still there")
+
+
+@test
+def xl_console_shows_what_was_said_and_leaves_by_its_key():
+    with Consoles() as consoles:
+        guest = Guest(consoles, 1, "one")
+        guest.say(b"said before\n")
+        guest.drained()
+        consoles_of_two = [XlConsole(guest), XlConsole(guest)]
+        for viewer in consoles_of_two:
+            viewer.expect(b"said before\n")
+        guest.say(b"login: ")
+        for i, viewer in enumerate(consoles_of_two):
+            viewer.expect(b"login: ")
+            viewer.type(b"root%d\r" % i)
+            check(guest.hear(6) == b"root%d\r" % i, "input")
+        for viewer in consoles_of_two:
+            viewer.type(b"last\x1dnot this")
+            check(viewer.status() == 0, "xl console ends with", viewer.status())
+            check(guest.hear(4) == b"last", "input before the key")
+            viewer.close()
+        guest.say(b"x")
+        guest.drained()
+        check(guest.get(IN_PROD) == guest.get(IN_CONS), "more was typed")
+
+
+@test
+def xl_console_goes_on_with_a_daemon_that_is_started_anew():
+    with Consoles() as consoles:
+        guest = Guest(consoles, 1, "one")
+        viewer = XlConsole(guest)
+        for i in range(5):
+            guest.say(b"round %d\n" % i, wait=False)
+            viewer.expect(b"round %d\n" % i)
+            viewer.type(b"in %d" % i)
+            check(guest.hear(4) == b"in %d" % i, "input in round", i)
+            consoles.kill()
+            consoles.start()
+        guest.dying()
+        consoles.store.ask("RM", guest.home)
+        check(viewer.status() == 0, "it ends with", viewer.status())
+        viewer.close()
+
+
+@test
+def xl_console_waits_for_the_console_and_ends_behind_the_last_words():
+    with Consoles() as consoles:
+        c = consoles.store
+        c.write("/local/domain/5/name", "five")
+
+        class Early:
+            domid = 5
+        Early.consoles = consoles
+        viewer = XlConsole(Early, "-f")
+        guest = Guest(consoles, 5, "five")
+        check(viewer.process.stderr.readline() == b"started\n", "not told that the console is there")
+        guest.say(b"first\n")
+        viewer.expect(b"first\n")
+        prod = guest.get(OUT_PROD)
+        guest.page[OUT + prod % OUT_SIZE] = ord("!")
+        guest.put(OUT_PROD, prod + 1)
+        guest.dying()
+        c.ask("RM", guest.home)
+        check(viewer.status() == 0, "it ends with", viewer.status())
+        viewer.expect(b"first\n!")
+        viewer.close()
+        nobody = XlConsole(Early)
+        check(nobody.status() == 1 and b"there is no domain 5" in nobody.process.stderr.read(), "no complaint")
+        nobody.close()
 
 
 @test
