@@ -12,3 +12,45 @@ $(XENCTRL_OBJ): $(B)/tools/lib.d/%.o: dom0-tools/%.c
 $(XENCTRL): $(XENCTRL_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 -include $(XENCTRL_OBJ:.o=.d)
+
+# --- the domain builder; boot/elf.c and boot/bzimage.c are the hypervisor's own -------------------------------
+
+BUILDER_PURE := kernel layout direct
+BUILDER_CFLAGS = $(TOOL_CFLAGS) -DXENOLITH_HOST -Ihypervisor
+BUILDER_OBJ := $(patsubst dom0-tools/%.c,$(B)/tools/lib.d/%.o,$(wildcard dom0-tools/domain-builder/*.c)) \
+	$(B)/tools/lib.d/boot/elf.o $(B)/tools/lib.d/boot/bzimage.o
+BUILDER := $(B)/tools/libdomain-builder.a
+BUILDER_LIBS := -ldeflate -llzma -lzstd -llz4
+
+$(B)/tools/lib.d/domain-builder/%.o: dom0-tools/domain-builder/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BUILDER_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+$(B)/tools/lib.d/boot/%.o: hypervisor/boot/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BUILDER_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+$(BUILDER): $(BUILDER_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+-include $(BUILDER_OBJ:.o=.d)
+
+# --- tests: the pure parts, and loading into a guest that is a file in memory, under sanitizers --------------------
+
+BUILDER_HOST_CFLAGS = $(HOST_CFLAGS) -D_GNU_SOURCE -Idom0-tools/domain-builder -Idom0-tools
+BUILDER_HOST_OBJ := $(patsubst %,$(H)/builder.d/%.o,$(BUILDER_PURE) load)
+BUILDER_TESTS := $(patsubst tests/builder/%.c,$(H)/%,$(wildcard tests/builder/test_*.c))
+HOST_TESTS += $(BUILDER_TESTS)
+host-tests: $(BUILDER_TESTS)
+
+$(BUILDER_HOST_OBJ): $(H)/builder.d/%.o: dom0-tools/domain-builder/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BUILDER_HOST_CFLAGS) -MMD -MP -c -o $@ $<
+$(H)/libbuilder.a: $(BUILDER_HOST_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILDER_TESTS): $(H)/%: tests/builder/%.c $(H)/libbuilder.a $(H)/libpure.a
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) $(BUILDER_HOST_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o %.a,$^) $(BUILDER_LIBS) -lcmocka
+$(H)/fuzz_kernel: tests/fuzz/fuzz_kernel.c tests/fuzz/replay.c $(wildcard tests/builder/*.h) $(H)/libbuilder.a $(H)/libpure.a
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) $(filter-out -fsanitize-coverage=%,$(BUILDER_HOST_CFLAGS)) -O2 -o $@ $(filter %.c %.o %.a,$^) $(BUILDER_LIBS)
+-include $(BUILDER_HOST_OBJ:.o=.d) $(BUILDER_TESTS:=.d)

@@ -71,9 +71,10 @@ long xc_domain_pages(struct xc *x, uint32_t domid)
 
 /* --- mapping ------------------------------------------------------------------------------- */
 
-void *xc_map_room(struct xc *x, int prot, size_t pages)
+/* Room in the address space, at @where if that is not NULL. */
+static void *map_room(struct xc *x, void *where, int prot, size_t pages)
 {
-	void *p = mmap(NULL, pages << XC_PAGE_SHIFT, prot, MAP_SHARED, x->privcmd, 0);
+	void *p = mmap(where, pages << XC_PAGE_SHIFT, prot, MAP_SHARED | (where ? MAP_FIXED : 0), x->privcmd, 0);
 
 	if (p == MAP_FAILED) {
 		xc_fail(x, errno, "finding room to map %zu pages", pages);
@@ -82,7 +83,7 @@ void *xc_map_room(struct xc *x, int prot, size_t pages)
 	return p;
 }
 
-int xc_map_at(struct xc *x, void *where, uint32_t domid, const uint64_t *frames, size_t count, int *err)
+static int map_frames(struct xc *x, void *where, uint32_t domid, const uint64_t *frames, size_t count, int *err)
 {
 	struct {
 		uint32_t count;
@@ -107,9 +108,9 @@ int xc_map_at(struct xc *x, void *where, uint32_t domid, const uint64_t *frames,
 
 void *xc_map(struct xc *x, uint32_t domid, int prot, const uint64_t *frames, size_t count, int *err)
 {
-	void *p = xc_map_room(x, prot, count);
+	void *p = map_room(x, NULL, prot, count);
 
-	if (p && xc_map_at(x, p, domid, frames, count, err) < 0) {
+	if (p && map_frames(x, p, domid, frames, count, err) < 0) {
 		int saved = errno;
 
 		xc_unmap(x, p, count);
@@ -117,6 +118,11 @@ void *xc_map(struct xc *x, uint32_t domid, int prot, const uint64_t *frames, siz
 		return NULL;
 	}
 	return p;
+}
+
+int xc_map_at(struct xc *x, void *where, uint32_t domid, int prot, const uint64_t *frames, size_t count)
+{
+	return map_room(x, where, prot, count) ? map_frames(x, where, domid, frames, count, NULL) : -errno;
 }
 
 void xc_unmap(struct xc *x, void *p, size_t pages)
@@ -133,7 +139,7 @@ void *xc_map_resource(struct xc *x, uint32_t domid, uint32_t type, uint32_t id, 
 		uint32_t type, id, first;
 		uint64_t count, where;
 	} arg = { .domid = domid, .type = type, .id = id, .first = first, .count = count };
-	void *p = xc_map_room(x, PROT_READ | PROT_WRITE, count);
+	void *p = map_room(x, NULL, PROT_READ | PROT_WRITE, count);
 	long result;
 
 	if (!p)

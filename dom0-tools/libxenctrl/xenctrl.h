@@ -139,9 +139,8 @@ long xc_memory_op(struct xc *x, unsigned int command, void *arg, size_t size);
  * a part may fail; without, all or nothing. NULL with errno.
  */
 void *xc_map(struct xc *x, uint32_t domid, int prot, const uint64_t *frames, size_t count, int *err);
-/* The same at an address chosen by the caller, inside memory of xc_map_room(); 0 or -errno. */
-int xc_map_at(struct xc *x, void *where, uint32_t domid, const uint64_t *frames, size_t count, int *err);
-void *xc_map_room(struct xc *x, int prot, size_t pages);
+/* The same at an address of the caller's choice, in place of what is mapped there. 0 or -errno. */
+int xc_map_at(struct xc *x, void *where, uint32_t domid, int prot, const uint64_t *frames, size_t count);
 void xc_unmap(struct xc *x, void *p, size_t pages);
 /* @type, @id: XENMEM_resource_*; @first: the first frame of it. */
 void *xc_map_resource(struct xc *x, uint32_t domid, uint32_t type, uint32_t id, uint64_t first, size_t count);

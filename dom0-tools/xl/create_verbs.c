@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "guest.h"
 #include "xl.h"
 
 /* Words with "=" are lines of the configuration, joined with newlines; the word without is its file. */
@@ -129,7 +130,8 @@ int verb_create(int argc, char **argv)
 	struct guest_config config;
 	struct words words = { 0 };
 	bool dry_run = xl.dry_run, quiet = false;
-	int c;
+	struct start_how how = { 0 };
+	int c, status;
 
 	while ((c = xl_option(argc, argv, "Fnqf:cpdeVA", options, 0)) != -1) {
 		switch (c) {
@@ -142,6 +144,18 @@ int verb_create(int argc, char **argv)
 		case 'q':
 			quiet = true;
 			break;
+		case 'p':
+			how.paused = true;
+			break;
+		case 'F':
+			how.foreground = true;
+			break;
+		case 'e':
+			how.leave = true;
+			break;
+		case 'c':
+			how.console = true;
+			break;
 		}
 	}
 	if (take_words(&words, argv + optind)) {
@@ -151,11 +165,12 @@ int verb_create(int argc, char **argv)
 	if (!quiet && words.file)
 		fprintf(stderr, "Parsing config from %s\n", words.file);
 	read_config(&config, &words);
-	if (dry_run) {
+	status = 0;
+	if (dry_run)
 		print_config(&config, true);
-		config_free(&config);
-		free(words.extra);
-		return 0;
-	}
-	xl_die("creating guests is the builder's work");
+	else
+		status = guest_start(&config, &how);
+	config_free(&config);
+	free(words.extra);
+	return status;
 }

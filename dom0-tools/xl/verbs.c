@@ -44,7 +44,7 @@ const struct xl_verb xl_verbs[] = {
 		"-h                         Print this help.\n"
 	},
 	{
-		"destroy", NULL, "vtTf",
+		"destroy", verb_destroy, "vtTf",
 		"[options] <Domain>",
 		"End a guest at once, as if its power were cut",
 		"-f                         Allow domain 0 to be named.\n"

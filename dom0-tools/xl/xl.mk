@@ -33,7 +33,8 @@ $(B)/tools/xl.d/%.o: dom0-tools/xl/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(TOOL_CFLAGS) -MMD -MP -c -o $@ $<
-$(XL): $(XL_OBJ) $(XENCTRL) $(LIB_OBJ)
+$(XL): $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $(XL_OBJ) $(XENCTRL) $(LIB_OBJ) -l:libyajl_s.a -pthread
+	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ) \
+		$(BUILDER_LIBS) -l:libyajl_s.a -pthread
 -include $(XL_OBJ:.o=.d)

@@ -15,6 +15,22 @@
 
 #define DOMCTL(name) long domctl_##name(struct domain *d, struct xen_domctl *op)
 
-/* core/domctl_sched.c, x86/domctl_cpu.c and so on: those that other files than domctl.c have are declared here. */
+/* core/domctl_sched.c */
+DOMCTL(getvcpuinfo);
+DOMCTL(setvcpuaffinity);
+DOMCTL(getvcpuaffinity);
+DOMCTL(scheduler_op);
+/* x86/domctl_cpu.c */
+DOMCTL(get_cpu_policy);
+DOMCTL(set_cpu_policy);
+DOMCTL(settscinfo);
+DOMCTL(gettscinfo);
+DOMCTL(settimeoffset);
+DOMCTL(get_ext_vcpucontext);
+DOMCTL(set_ext_vcpucontext);
+DOMCTL(getvcpuextstate);
+DOMCTL(setvcpuextstate);
+DOMCTL(get_vcpu_msrs);
+DOMCTL(set_vcpu_msrs);
 
 #endif

@@ -297,32 +297,36 @@ int evtchn_send(struct domain *d, u32 port)
 	return link_state(link) == EVTCHNSTAT_unbound ? 0 : -EINVAL;
 }
 
-/* Raises `port` if it still is what the caller found it in. */
-static void raise_if(struct domain *d, u32 port, unsigned int state, u32 number, bool any_number)
+/* Raises `port` if it still is what the caller found it in: the port's entry then, or NULL. */
+static struct evtchn *raise_if(struct domain *d, u32 port, unsigned int state, u32 number, bool any_number)
 {
 	struct evtchn *chn = port_entry(d, port);
 	u64 link;
 
 	if (!port || !chn)
-		return;
+		return NULL;
 	link = link_load(chn);
-	if (link_state(link) == state && (any_number || link_value(link) == number))
-		(void)raise_entry(d, chn, port);
+	if (link_state(link) != state || (!any_number && link_value(link) != number))
+		return NULL;
+	(void)raise_entry(d, chn, port);
+	return chn;
 }
 
 void send_guest_virq(struct vcpu *v, u32 virq)
 {
-	raise_if(v->domain, READ_ONCE(v->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
+	(void)raise_if(v->domain, READ_ONCE(v->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
 }
 
 void send_global_virq(struct domain *d, u32 virq)
 {
-	raise_if(d, READ_ONCE(d->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
+	(void)raise_if(d, READ_ONCE(d->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
 }
 
-void evtchn_raise_port(struct domain *d, u32 port)
+u32 evtchn_raise_port(struct domain *d, u32 port)
 {
-	raise_if(d, port, EVTCHNSTAT_pirq, 0, true);
+	struct evtchn *chn = raise_if(d, port, EVTCHNSTAT_pirq, 0, true);
+
+	return chn ? READ_ONCE(d->vcpus[READ_ONCE(chn->notify_vcpu)]->processor) : NO_CPU;
 }
 
 /* --- Binding ------------------------------------------------------------------------ */
@@ -823,13 +827,13 @@ bad_pointer:
 
 /* --- Life cycle ------------------------------------------------------------------------- */
 
-int events_init(struct domain *d)
+int events_init(struct domain *d, u32 max_port)
 {
 	BUG_ON((uintptr_t)d & 15); /* see struct evtchn */
-	d->events = (struct domain_events){ .max_port = EVTCHN_MAX_PORTS - 1, .abi = &evtchn_abi_2l };
+	d->events = (struct domain_events){ .max_port = min(max_port, EVTCHN_MAX_PORTS - 1u), .abi = &evtchn_abi_2l };
 	spin_lock_init(&d->events.lock, RANK_EVENT, "events");
 	d->events.poll_map = hv_alloc(BITMAP_WORDS(d->max_vcpus) * sizeof(u64));
-	d->events.bucket = hv_alloc(EVTCHN_BUCKETS * sizeof(*d->events.bucket));
+	d->events.bucket = hv_alloc((d->events.max_port / EVTCHN_BUCKET_PORTS + 1) * sizeof(*d->events.bucket));
 	if (d->events.poll_map && d->events.bucket)
 		return 0;
 	events_free(d);

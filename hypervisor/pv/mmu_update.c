@@ -322,6 +322,27 @@ HYPERCALL(hc_update_va_mapping)
 	return a3 ? flush_va(v, a1, a3) : 0;
 }
 
+HYPERCALL(hc_update_va_mapping_otherdomain)
+{
+	struct vcpu *v = current;
+	struct domain *pt_owner, *pg_owner;
+	mfn_t table;
+	u64 *pl1e;
+	int rc = find_domains(v->domain, (domid_t)a4, &pt_owner, &pg_owner);
+
+	if (rc)
+		return rc;
+	pl1e = guest_l1_entry(v, a1, &table);
+	rc = -EINVAL;
+	if (pl1e) {
+		rc = mod_l1_entry(v, pl1e, a2, false, v->domain, pg_owner);
+		unmap_frame(pl1e);
+		release_page_table(v, table);
+	}
+	put_domains(v->domain, pt_owner, pg_owner);
+	return rc ?: flush_va(v, a1, a3);
+}
+
 /* --- mmuext_op ------------------------------------------------------------------- */
 
 static int new_baseptr(struct vcpu *v, mfn_t mfn)

@@ -206,6 +206,15 @@ struct xen_sysctl_scheduler_op {
 };
 XEN_ABI_SIZE(struct xen_sysctl_scheduler_op, 32);
 
+#define XEN_INVALID_DEV			(XEN_INVALID_NODE_ID - 1)
+
+struct xen_sysctl_pcitopoinfo {
+	uint32_t num_devs;
+	uint64_t devs;			/* guest pointer: struct physdev_pci_device[num_devs] */
+	uint64_t nodes;			/* guest pointer: uint32_t[num_devs], out */
+};
+XEN_ABI_SIZE(struct xen_sysctl_pcitopoinfo, 24);
+
 #define XEN_SYSCTL_CPU_LEVELCAP_faulting (1ul << 0)
 
 struct xen_sysctl_cpu_levelling_caps {
@@ -251,6 +260,7 @@ struct xen_sysctl {
 		struct xen_sysctl_physinfo physinfo;
 		struct xen_sysctl_cputopoinfo cputopoinfo;
 		struct xen_sysctl_numainfo numainfo;
+		struct xen_sysctl_pcitopoinfo pcitopoinfo;
 		struct xen_sysctl_sched_id sched_id;
 		struct xen_sysctl_getdomaininfolist getdomaininfolist;
 		struct xen_sysctl_debug_keys debug_keys;
