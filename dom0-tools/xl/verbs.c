@@ -117,7 +117,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"console", NULL, "vtT",
+		"console", verb_console, "vtT",
 		"[options] <Domain>",
 		"Connect to a guest's console; Ctrl-] leaves it",
 		"-t pv|serial               Which kind of console; PV guests have only the first.\n"
@@ -327,19 +327,19 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"network-attach", NULL, "vtTfN",
+		"network-attach", verb_network_attach, "vtTfN",
 		"<Domain> [key=value ...]",
 		"Give a guest a network interface",
 		NULL
 	},
 	{
-		"network-list", NULL, "vtTf",
+		"network-list", verb_network_list, "vtTf",
 		"<Domain ...>",
 		"Show guests' network interfaces",
 		NULL
 	},
 	{
-		"network-detach", NULL, "vtTf",
+		"network-detach", verb_network_detach, "vtTf",
 		"<Domain> <DevId|MAC>",
 		"Take a network interface from a guest",
 		NULL
@@ -351,19 +351,19 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"block-attach", NULL, "vtTfN",
+		"block-attach", verb_block_attach, "vtTfN",
 		"<Domain> <disk-spec-component ...>",
 		"Give a guest a disk",
 		NULL
 	},
 	{
-		"block-list", NULL, "vtT",
+		"block-list", verb_block_list, "vtT",
 		"<Domain ...>",
 		"Show guests' disks",
 		NULL
 	},
 	{
-		"block-detach", NULL, "vtTf",
+		"block-detach", verb_block_detach, "vtTf",
 		"[options] <Domain> <DevId>",
 		"Take a disk from a guest",
 		"-f, --force                Do not wait for the guest to give it back.\n"
@@ -528,7 +528,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"devd", NULL, "vtTf",
+		"devd", verb_devd, "vtTf",
 		"[options]",
 		"Serve devices for a driver domain",
 		"-F                         Stay in the foreground.\n"
