@@ -155,7 +155,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"dump-core", NULL, "vtTf",
+		"dump-core", verb_dump_core, "vtTf",
 		"<Domain> [File]",
 		"Write a domain's memory and vcpus to an ELF core",
 		NULL
