@@ -41,12 +41,13 @@ struct source {
 	uint32_t events;	/* what epoll waits for; 0: it does not know the descriptor */
 };
 
-/* One opened terminal, or the one that waits to be opened. */
+/* A terminal that is opened, or waits for that. */
 struct viewer {
 	struct source source;	/* the terminal's other side */
 	struct guest *guest;
 	TAILQ_ENTRY(viewer) next, all;
 	int watch;		/* inotify's, on the terminal */
+	bool first;		/* the one of the node `tty` */
 	bool present;		/* somebody has opened it */
 	uint64_t pos;		/* of the guest's stream: what was written to it */
 	char path[32];
@@ -74,6 +75,7 @@ struct guest {
 	bool told_nonsense;
 	struct viewer_list viewers;
 	unsigned int viewer_count;
+	bool viewer_asked;	/* a further terminal is wanted */
 	/* After its end: */
 	uint64_t hang_up_ns;
 };
@@ -102,6 +104,8 @@ struct guest *guest_new(uint32_t domid, const uint8_t uuid[16]);
 /* Looks at the store's nodes: takes up a console that is there now. */
 void guest_look(struct guest *g);
 void guest_rename(struct guest *g);
+/* A viewer may have asked for a terminal; @at_start also takes the name of a dead daemon's terminal away. */
+void guest_asked(struct guest *g, bool at_start);
 void guest_event(struct guest *g);
 /* There is room at a viewer, or input was put in. */
 void guest_try(struct guest *g);
@@ -115,8 +119,12 @@ void backlog_forget(uint32_t domid);
 
 /* viewer.c */
 bool viewers_start(void);
-/* Sees to it that there is a terminal that nobody has opened. */
+/* Sees to it that the guest has its first terminal, and a further one if that was asked for. */
 void viewers_advertise(struct guest *g);
+/* The node viewer-tty has changed: if there is no unopened terminal of that kind, one is wanted. */
+void viewers_asked(struct guest *g);
+/* Takes a dead daemon's terminal out of the store. */
+void viewers_forget_old(struct guest *g);
 void viewers_output(struct guest *g);
 /* The guest has taken input, or its ring has changed. */
 void viewers_input(struct guest *g);

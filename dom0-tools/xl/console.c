@@ -2,8 +2,9 @@
 /*
  * A viewer of a console: a terminal that the console daemon has made, whose name is in the store, and ours.
  *
- * 1. The terminal is ours alone (flock), so that its output is not divided between two. Our own daemon makes a new one
- *    for each viewer; Debian's has one for each guest, which the first viewer gets.
+ * 1. The terminal is ours alone (flock), so that its output is not divided between two. The node `tty` names a guest's
+ *    first terminal, which is left to others where the daemon is ours: that names a further one in `viewer-tty` to who
+ *    empties that node.
  * 2. When the terminal hangs up, the one that the store names may be of the same dead daemon, and its number somebody
  *    else's by now. Without a word of the store since then only one is opened that none but root may open, as our
  *    daemon makes them and a login does not. The domain's end is told from the daemon's by its folder in the store.
@@ -32,6 +33,7 @@ struct console {
 	struct xs_handle *store;
 	uint32_t domid;
 	char home[64], node[96];
+	char further[96];	/* "": the daemon can't be asked for one */
 	int tty;		/* -1: none yet, or hung up */
 	int ready;
 	bool told;
@@ -121,20 +123,47 @@ static bool set_raw(int fd)
 	return !tcsetattr(fd, TCSANOW, &modes);
 }
 
-/* Opens what the store names. No terminal there, or one that another viewer has, is no error: the store will tell. */
-static void try_open(struct console *c, bool may_be_stale)
+/* The terminal of that path, or -1: there is none, or another viewer has it. */
+static int open_terminal(const char *path, bool may_be_stale)
+{
+	int fd = path && *path == '/' ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK) : -1;
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (isatty(fd) && !(may_be_stale && (fstat(fd, &st) || st.st_mode & 077)) && !flock(fd, LOCK_EX | LOCK_NB) &&
+	    set_raw(fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Asks the daemon for a terminal where it has none for us, and nobody has asked yet. */
+static int open_further(struct console *c, bool may_be_stale)
+{
+	char *path = xs_read(c->store, XBT_NULL, c->further, NULL);
+	int fd = open_terminal(path, may_be_stale);
+
+	if (fd < 0 && (!path || *path))
+		xs_write(c->store, XBT_NULL, c->further, "", 0);
+	free(path);
+	return fd;
+}
+
+static int open_first(struct console *c, bool may_be_stale)
 {
 	char *path = xs_read(c->store, XBT_NULL, c->node, NULL);
-	struct stat st;
-	int fd = path && *path == '/' ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK) : -1;
+	int fd = open_terminal(path, may_be_stale);
 
 	free(path);
+	return fd;
+}
+
+/* None that is free is no error: the store will tell of the next. */
+static void use_terminal(struct console *c, int fd)
+{
 	if (fd < 0)
 		return;
-	if (!isatty(fd) || (may_be_stale && (fstat(fd, &st) || st.st_mode & 077)) || flock(fd, LOCK_EX | LOCK_NB) || !set_raw(fd)) {
-		close(fd);
-		return;
-	}
 	c->tty = fd;
 	c->told = false;
 	if (c->ready >= 0) {
@@ -145,6 +174,11 @@ static void try_open(struct console *c, bool may_be_stale)
 	}
 	write_all(fd, c->type_ahead, c->type_ahead_len);
 	c->type_ahead_len = 0;
+}
+
+static void try_open(struct console *c, bool may_be_stale)
+{
+	use_terminal(c, *c->further ? open_further(c, may_be_stale) : open_first(c, may_be_stale));
 }
 
 static void tell_waiting(struct console *c)
@@ -228,7 +262,10 @@ static void loop(struct console *c)
 		};
 		int n = poll(fds, 3, c->tty < 0 && !c->told ? PATIENCE_MS : -1);
 
-		if (!n)
+		/* A daemon that could be asked may have been replaced by one that can't. */
+		if (!n && *c->further)
+			use_terminal(c, open_first(c, true));
+		if (!n && c->tty < 0)
 			tell_waiting(c);
 		if (n <= 0)
 			continue;
@@ -249,6 +286,8 @@ static void loop(struct console *c)
 
 static bool find_node(struct console *c, enum console_type type, unsigned int number)
 {
+	char *asks;
+
 	snprintf(c->home, sizeof(c->home), "/local/domain/%u", c->domid);
 	if (type == CONSOLE_SERIAL)
 		snprintf(c->node, sizeof(c->node), "%s/serial/%u/tty", c->home, number);
@@ -258,11 +297,16 @@ static bool find_node(struct console *c, enum console_type type, unsigned int nu
 		snprintf(c->node, sizeof(c->node), "%s/device/console/%u/tty", c->home, number);
 	else
 		snprintf(c->node, sizeof(c->node), "%s/console/tty", c->home);
+	asks = xs_read(c->store, XBT_NULL, "/tool/xenconsoled/viewers", NULL);
+	if (type == CONSOLE_PV && !number && asks)
+		snprintf(c->further, sizeof(c->further), "%s/console/viewer-tty", c->home);
+	free(asks);
 	if (!domain_there(c)) {
 		fprintf(stderr, "xl: there is no domain %u\n", c->domid);
 		return false;
 	}
-	if (xs_watch(c->store, c->node, "tty") && xs_watch(c->store, "@releaseDomain", "release"))
+	if (xs_watch(c->store, c->node, "tty") && (!*c->further || xs_watch(c->store, c->further, "tty")) &&
+	    xs_watch(c->store, "@releaseDomain", "release"))
 		return true;
 	fprintf(stderr, "xl: %s can't be watched: %s\n", c->node, strerror(errno));
 	return false;
