@@ -89,7 +89,7 @@ static int check(struct creation *k)
 	k->g = (struct pv_guest){
 		.kernel = c->kernel, .ramdisk = c->ramdisk, .cmdline = c->cmdline, .pages = c->memory / 4,
 	};
-	return pv_check(&k->g) ? say_error(EINVAL, "%s: %s", c->name, k->g.error) : 0;
+	return pv_open(&k->g) ? say_error(EINVAL, "%s: %s", c->name, k->g.error) : 0;
 }
 
 /* A pool by its number, or by its name in the store. */
@@ -365,14 +365,17 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 	struct record r;
 	int err = check(&k);
 
-	err = err ? err : find_pool(&k);
-	err = err ? err : record_open(&r, "create", c->uuid);
 	if (err)
 		return err;
-	err = make(&k, &r);
-	if (err && k.domid)
-		destroy_parts(h, k.domid, c->uuid);
-	record_close(&r);
+	err = find_pool(&k);
+	err = err ? err : record_open(&r, "create", c->uuid);
+	if (!err) {
+		err = make(&k, &r);
+		if (err && k.domid)
+			destroy_parts(h, k.domid, c->uuid);
+		record_close(&r);
+	}
+	pv_close(&k.g);
 	*domid = k.domid;
 	return err;
 }
