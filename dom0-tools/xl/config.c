@@ -213,6 +213,7 @@ static void take_memory(struct guest_config *c, struct lang *l)
 			return;
 		}
 		c->maxmem = n << 10;
+		c->has_maxmem = true;
 		if (!c->has_memory)
 			c->memory = c->maxmem;
 	}

@@ -203,7 +203,8 @@ struct guest_config {
 
 	uint64_t memory;		/* KiB, at start */
 	uint64_t maxmem;		/* KiB, at least memory */
-	bool has_memory;		/* the text has memory=, vcpus=, maxvcpus=: only JSON asks */
+	bool has_memory;		/* the text has memory=, maxmem=, vcpus=, maxvcpus=: only JSON asks */
+	bool has_maxmem;
 	bool has_vcpus;
 	bool has_maxvcpus;
 	unsigned int vcpus;		/* online at start */

@@ -151,23 +151,26 @@ static void take_p9s(struct guest_config *c, struct lang *l)
 	for (unsigned int i = 0; v && i < v->nr; i++) {
 		char *text = copy(item_text(l, &v->items[i], "p9")), *at = text, *key, *value;
 		struct p9_config *p9;
+		bool good = true;
 
 		if (!text)
 			continue;
 		c->p9s = grow(c->p9s, &c->nr_p9s, sizeof(*c->p9s));
 		p9 = &c->p9s[c->nr_p9s - 1];
-		while ((key = next_pair(&at, &value))) {
+		while (good && (key = next_pair(&at, &value))) {
 			char **field = !strcmp(key, "tag") ? &p9->tag : !strcmp(key, "path") ? &p9->path :
 				       !strcmp(key, "security_model") ? &p9->security_model :
 				       !strcmp(key, "backend") ? &p9->backend : NULL;
 
 			if (field && value)
 				put(field, value);
-			else if (*key)
+			else
+				good = !*key;
+			if (!good)
 				lang_say(l, true, &v->items[i], "p9", "`%s' is not known; accepted are tag=, path=, "
 					 "security_model=, backend=", key);
 		}
-		if (!p9->tag || !p9->path || !p9->security_model)
+		if (good && (!p9->tag || !p9->path || !p9->security_model))
 			lang_say(l, true, &v->items[i], "p9", "tag=, path= and security_model= are needed");
 		free(text);
 	}

@@ -144,7 +144,8 @@ static void put_build_info(yajl_gen g, const struct guest_config *c, const struc
 		json_string(g, "numa_placement", "False");
 	if (c->tsc_mode != TSC_DEFAULT)
 		json_string(g, "tsc_mode", tsc_modes[c->tsc_mode]);
-	json_number(g, "max_memkb", c->maxmem);
+	if (c->has_memory || c->has_maxmem)
+		json_number(g, "max_memkb", c->maxmem);
 	if (c->has_memory)
 		json_number(g, "target_memkb", c->memory);
 	if (c->has_rtc_timeoffset)
@@ -289,15 +290,12 @@ static void put_devices(yajl_gen g, const struct guest_config *c)
 
 static void put_action(yajl_gen g, const char *key, enum shutdown_action action)
 {
-	char word[32];
+	static const char *const words[] = {
+		[ACTION_RESTART] = "restart", "restart_rename", "preserve", "coredump_destroy", "coredump_restart", "soft_reset",
+	};
 
-	if (action == ACTION_DESTROY)
-		return;
-	snprintf(word, sizeof(word), "%s", shutdown_action_name(action));
-	for (char *p = word; *p; p++)
-		if (*p == '-')
-			*p = '_';
-	json_string(g, key, word);
+	if (action != ACTION_DESTROY)
+		json_string(g, key, words[action]);
 }
 
 char *config_to_json(const struct guest_config *c, const struct cpu_topology *topology, int domid, bool bare)

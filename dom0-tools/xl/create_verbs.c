@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "console.h"
 #include "guest.h"
 #include "xl.h"
 
@@ -60,7 +61,9 @@ static void read_config(struct guest_config *config, const struct words *w)
 
 static void print_config(const struct guest_config *config, bool bare)
 {
-	char *json = config_to_json(config, xl_topology(), -1, bare);
+	/* A dry run is of use on a machine without Xen too; then lists of CPUs have only those that they name. */
+	bool ask = (config->nr_cpus || config->nr_cpus_soft) && xl_have_xen();
+	char *json = config_to_json(config, ask ? xl_topology() : NULL, -1, bare);
 
 	fputs(json, stdout);
 	free(json);
@@ -171,4 +174,21 @@ int verb_create(int argc, char **argv)
 	config_free(&config);
 	free(words.extra);
 	return status;
+}
+
+int verb_console(int argc, char **argv)
+{
+	enum console_type type = CONSOLE_PV;
+	unsigned long number = 0;
+	int c;
+
+	while ((c = xl_option(argc, argv, "n:t:", NULL, 1)) != -1) {
+		if (c == 't' && console_type_parse(optarg, &type)) {
+			fprintf(stderr, "console type supported are: pv, serial, vuart\n");
+			return 2;
+		}
+		if (c == 'n')
+			number = strtoul(optarg, NULL, 10);
+	}
+	return console_run(xl_domain(argv[optind]), type, number, -1);
 }

@@ -117,7 +117,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"console", NULL, "vtT",
+		"console", verb_console, "vtT",
 		"[options] <Domain>",
 		"Connect to a guest's console; Ctrl-] leaves it",
 		"-t pv|serial               Which kind of console; PV guests have only the first.\n"

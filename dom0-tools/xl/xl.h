@@ -30,6 +30,8 @@ extern struct xl_globals xl;
 /* --- connections and configuration ------------------------------------------- */
 
 struct xc *xl_xc(void);
+/* Is there a hypervisor? For the few verbs that do something without. */
+bool xl_have_xen(void);
 struct xs_handle *xl_xs(void);
 /* Read at first use, with its mistakes on stderr; defaults if there is no file. */
 const struct xl_conf *xl_conf(void);
@@ -66,6 +68,9 @@ bool xl_find_domain(const char *word, uint32_t *domid);
 bool xl_domain_by_name(const char *name, uint32_t *domid);
 /* malloc()ed; "" if there is none. */
 char *xl_domain_name(uint32_t domid);
+/* Of each of a list, asked for in one piece; for xl_names_free(). "" for one that has none. */
+char **xl_domain_names(const struct xen_domctl_getdomaininfo *list, unsigned int nr);
+void xl_names_free(char **names);
 /* Ends the program if it is gone. */
 void xl_domain_info(uint32_t domid, struct xen_domctl_getdomaininfo *info);
 /* All of them, malloc()ed. */
@@ -129,6 +134,6 @@ xl_verb_fn verb_list, verb_vm_list, verb_domid, verb_domname, verb_uptime, verb_
 xl_verb_fn verb_pause, verb_unpause, verb_shutdown, verb_reboot, verb_sysrq, verb_trigger, verb_button_press;
 xl_verb_fn verb_debug_keys, verb_mem_set, verb_mem_max, verb_vcpu_set, verb_vcpu_pin, verb_config_update;
 xl_verb_fn verb_sched_credit, verb_sched_credit2, verb_cpupool_list, verb_info, verb_dmesg, verb_create;
-xl_verb_fn verb_destroy, verb_top, verb_why, verb_dump_core, verb_sharing, verb_help, verb_getenforce;
+xl_verb_fn verb_destroy, verb_console, verb_top, verb_why, verb_dump_core, verb_sharing, verb_help, verb_getenforce;
 
 #endif
