@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <xen/physdev.h>
@@ -80,10 +79,8 @@ static int check(struct creation *k)
 		return say_error(EINVAL, "%s: the kernel's command line has %zu characters; %u is the most", c->name,
 				 strlen(c->cmdline), MAX_GUEST_CMDLINE - 1);
 	if (!c->has_uuid) {
-		if (getrandom(c->uuid, sizeof(c->uuid), 0) != sizeof(c->uuid))
-			return say_error(EIO, "no random numbers for the UUID");
-		c->uuid[6] = (c->uuid[6] & 0x0f) | 0x40;	/* RFC 4122: random */
-		c->uuid[8] = (c->uuid[8] & 0x3f) | 0x80;
+		if (uuid_make(c->uuid))
+			return -EIO;
 		c->has_uuid = true;
 	}
 	k->g = (struct pv_guest){
