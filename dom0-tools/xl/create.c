@@ -21,6 +21,7 @@
 #include <xen/physdev.h>
 #include "../domain-builder/build.h"
 #include "destroy.h"
+#include "device.h"
 
 #define EXTRA_KIB		1024	/* beyond the guest's own memory: limit, and what the hypervisor takes for it */
 #define CPUS_MAX		1024
@@ -365,6 +366,7 @@ static int make(struct creation *k, struct record *r)
 	err = err ? err : give_rights(k);
 	err = err ? err : build(k);
 	err = err ? err : nodes_connect(k->h, &k->g);
+	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs);
 	if (!err)
 		save_config(k);
 	return err;

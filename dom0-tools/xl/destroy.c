@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "destroy.h"
+#include "device.h"
 
 void userdata_path(char *path, size_t size, uint32_t domid, const uint8_t uuid[16])
 {
@@ -24,9 +25,13 @@ int destroy_remains(struct host *h, uint32_t domid, const uint8_t uuid[16])
 {
 	char path[128];
 
+	int err, last;
+
 	userdata_path(path, sizeof(path), domid, uuid);
 	unlink(path);
-	return nodes_remove(h, domid, uuid);
+	err = devices_remove(h, domid);
+	last = nodes_remove(h, domid, uuid);
+	return err ? err : last;
 }
 
 int destroy_parts(struct host *h, uint32_t domid, const uint8_t uuid[16])
@@ -35,6 +40,8 @@ int destroy_parts(struct host *h, uint32_t domid, const uint8_t uuid[16])
 
 	if (err && err != -ESRCH)
 		return say_call_error(h, "destroying domain %u", domid);
+	/* Before its nodes go with it: backends hold its pages. What fails here is tried again behind. */
+	devices_remove(h, domid);
 	err = xc_domain_destroy(h->x, domid);
 	if (err == -ESRCH)
 		err = 0;

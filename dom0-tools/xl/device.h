@@ -64,6 +64,8 @@ struct device *devices_list(struct host *h, uint32_t domid, enum device_kind kin
 
 /* device_disk.c: looks at what is behind the disk; puts the nodes; makes the backend's device known. */
 int disk_prepare(struct host *h, struct device *d, const struct disk_config *disk, uint32_t domid);
+/* Opens what is behind the disk; nobody may write to it who is not alone. */
+int disk_open(struct host *h, struct device *d, const struct disk_config *disk);
 void disk_nodes(struct xs_batch *b, const struct device *d);
 int disk_attach(struct host *h, struct device *d);
 /* Has the backend opened it? */

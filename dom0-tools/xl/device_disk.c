@@ -46,6 +46,8 @@ static int check_other(struct host *h, struct device *d, const struct stat *st, 
 	char *params, *mode;
 	int err = 0;
 
+	if (strtoul(domid, NULL, 10) == d->domid && strtoul(devid, NULL, 10) == d->devid)
+		return 0;
 	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%s/%s/params", d->backend_domid, domid, devid);
 	params = xs_read(h->xs, XBT_NULL, path, NULL);
 	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%s/%s/mode", d->backend_domid, domid, devid);
@@ -79,13 +81,12 @@ static int check_others(struct host *h, struct device *d, const struct stat *st)
 	return err;
 }
 
-/* Opens what the disk is of, before anything is written to the store. */
-static int open_backing(struct host *h, struct device *d)
+int disk_open(struct host *h, struct device *d, const struct disk_config *disk)
 {
-	const struct disk_config *disk = d->disk;
 	int flags = (disk->readwrite ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
 
+	d->disk = disk;
 	if (stat(disk->target, &st))
 		return device_error(h, d, errno, "%s", strerror(errno));
 	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
@@ -130,7 +131,7 @@ int disk_prepare(struct host *h, struct device *d, const struct disk_config *dis
 	/* With a script, or elsewhere, the target is not ours to understand. */
 	if (disk->script || backend != device_own_domain(h))
 		return 0;
-	return open_backing(h, d);
+	return disk_open(h, d, disk);
 }
 
 /* --- nodes --------------------------------------------------------------------------------- */

@@ -331,19 +331,19 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"network-attach", NULL, "vtTfN",
+		"network-attach", verb_network_attach, "vtTfN",
 		"<Domain> [key=value ...]",
 		"Give a guest a network interface",
 		NULL
 	},
 	{
-		"network-list", NULL, "vtTf",
+		"network-list", verb_network_list, "vtTf",
 		"<Domain ...>",
 		"Show guests' network interfaces",
 		NULL
 	},
 	{
-		"network-detach", NULL, "vtTf",
+		"network-detach", verb_network_detach, "vtTf",
 		"<Domain> <DevId|MAC>",
 		"Take a network interface from a guest",
 		NULL
@@ -355,19 +355,19 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"block-attach", NULL, "vtTfN",
+		"block-attach", verb_block_attach, "vtTfN",
 		"<Domain> <disk-spec-component ...>",
 		"Give a guest a disk",
 		NULL
 	},
 	{
-		"block-list", NULL, "vtT",
+		"block-list", verb_block_list, "vtT",
 		"<Domain ...>",
 		"Show guests' disks",
 		NULL
 	},
 	{
-		"block-detach", NULL, "vtTf",
+		"block-detach", verb_block_detach, "vtTf",
 		"[options] <Domain> <DevId>",
 		"Take a disk from a guest",
 		"-f, --force                Do not wait for the guest to give it back.\n"
@@ -532,7 +532,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"devd", NULL, "vtTf",
+		"devd", verb_devd, "vtTf",
 		"[options]",
 		"Serve devices for a driver domain",
 		"-F                         Stay in the foreground.\n"
