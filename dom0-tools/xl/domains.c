@@ -555,8 +555,8 @@ int verb_vcpu_list(int argc, char **argv)
 
 	while (xl_option(argc, argv, "", NULL, 0) != -1)
 		;
-	list = chosen(argv + optind, argc - optind, &nr);
 	printf("%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)", "Affinity (Hard / Soft)");
+	list = chosen(argv + optind, argc - optind, &nr);
 	for (unsigned int i = 0; i < nr; i++)
 		print_vcpus(&list[i]);
 	free(list);
