@@ -180,20 +180,3 @@ int verb_create(int argc, char **argv)
 	free(words.extra);
 	return status;
 }
-
-int verb_console(int argc, char **argv)
-{
-	enum console_type type = CONSOLE_PV;
-	unsigned long number = 0;
-	int c;
-
-	while ((c = xl_option(argc, argv, "n:t:", NULL, 1)) != -1) {
-		if (c == 't' && console_type_parse(optarg, &type)) {
-			fprintf(stderr, "console type supported are: pv, serial, vuart\n");
-			return 2;
-		}
-		if (c == 'n')
-			number = strtoul(optarg, NULL, 10);
-	}
-	return console_run(xl_domain(argv[optind]), type, number, -1);
-}
