@@ -262,20 +262,18 @@ static void print_nodes(uint32_t domid)
 	if (xc_domctl(xl_xc(), &op, "asking for a domain's nodes") < 0)
 		*bits = ~0ULL;
 	map.word[0] = *bits;
-	printf(" %s", cpus_format(&map, machine.max_node_id + 1, text, sizeof(text)));
+	printf(" %s", cpus_format(&map, machine.nr_nodes, text, sizeof(text)));
 	xc_buffer_free(xl_xc(), bits, sizeof(*bits));
 }
 
-static void print_domain(const struct xen_domctl_getdomaininfo *d, const struct columns *c)
+static void print_domain(const struct xen_domctl_getdomaininfo *d, const char *name, const struct columns *c)
 {
-	char *name = xl_domain_name(d->domain);
 	uint64_t kib = xl_pages_to_kib(d->tot_pages + d->outstanding_pages);
 
 	printf("%-40s %5u %5lu %5u     %c%c%c%c%c%c  %8.1f", name, d->domain, (unsigned long)(kib >> 10),
 	       d->nr_online_vcpus, d->flags & XEN_DOMINF_running ? 'r' : '-', d->flags & XEN_DOMINF_blocked ? 'b' : '-',
 	       d->flags & XEN_DOMINF_paused ? 'p' : '-', d->flags & XEN_DOMINF_shutdown ? 's' : '-',
 	       is_crashed(d) ? 'c' : '-', d->flags & XEN_DOMINF_dying ? 'd' : '-', d->cpu_time / 1e9);
-	free(name);
 	if (c->verbose) {
 		char uuid[40];
 
@@ -299,9 +297,12 @@ static void print_domain(const struct xen_domctl_getdomaininfo *d, const struct 
 
 static void print_list(const struct xen_domctl_getdomaininfo *list, unsigned int nr, const struct columns *c)
 {
+	char **names = xl_domain_names(list, nr);
+
 	print_heading(c);
 	for (unsigned int i = 0; i < nr; i++)
-		print_domain(&list[i], c);
+		print_domain(&list[i], names[i], c);
+	xl_names_free(names);
 }
 
 int verb_list(int argc, char **argv)
@@ -554,8 +555,8 @@ int verb_vcpu_list(int argc, char **argv)
 
 	while (xl_option(argc, argv, "", NULL, 0) != -1)
 		;
-	list = chosen(argv + optind, argc - optind, &nr);
 	printf("%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)", "Affinity (Hard / Soft)");
+	list = chosen(argv + optind, argc - optind, &nr);
 	for (unsigned int i = 0; i < nr; i++)
 		print_vcpus(&list[i]);
 	free(list);

@@ -22,6 +22,8 @@ struct host {
 __attribute__((format(printf, 2, 3))) int say_error(int err, const char *format, ...);
 /* The same for a call of libxenctrl that failed: its sentence, behind @format's text and a colon. */
 __attribute__((format(printf, 2, 3))) int say_call_error(const struct host *h, const char *format, ...);
+/* The first of these sentences; "" if there was none. */
+const char *said_first(void);
 
 /* --- create.c ---------------------------------------------------------------- */
 
@@ -66,6 +68,8 @@ struct pv_guest;
 int nodes_connect(struct host *h, const struct pv_guest *g);
 int nodes_remove(struct host *h, uint32_t domid, const uint8_t uuid[16]);
 
+/* A random one; -EIO, said. */
+int uuid_make(uint8_t uuid[16]);
 void uuid_format(char text[37], const uint8_t uuid[16]);
 
 /* --- balloon.c --------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "../libxenstore/batch.h"
 #include "json.h"
 #include "xl.h"
 
@@ -212,20 +213,44 @@ struct xen_domctl_getdomaininfo *xl_domains(unsigned int *nr)
 	return list;
 }
 
+char **xl_domain_names(const struct xen_domctl_getdomaininfo *list, unsigned int nr)
+{
+	char **names = calloc(nr + 1, sizeof(*names));
+	struct xs_batch b = { 0 };
+
+	if (!names)
+		abort();
+	for (unsigned int i = 0; i < nr; i++)
+		batch_read(&b, &names[i], "/local/domain/%u/name", list[i].domain);
+	if (nr && batch_run(xl_xs(), &b))
+		xl_die("asking the store for names: %s", strerror(b.error));
+	batch_free(&b);
+	for (unsigned int i = 0; i < nr; i++)
+		if (!names[i] && !(names[i] = strdup("")))
+			abort();
+	return names;
+}
+
+void xl_names_free(char **names)
+{
+	for (char **name = names; *name; name++)
+		free(*name);
+	free(names);
+}
+
 bool xl_domain_by_name(const char *name, uint32_t *domid)
 {
 	unsigned int nr;
 	struct xen_domctl_getdomaininfo *list = xl_domains(&nr);
+	char **names = xl_domain_names(list, nr);
 	bool found = false;
 
 	for (unsigned int i = 0; i < nr && !found; i++) {
-		char *other = xl_domain_name(list[i].domain);
-
-		found = *other && !strcmp(other, name);
+		found = *name && !strcmp(names[i], name);
 		if (found)
 			*domid = list[i].domain;
-		free(other);
 	}
+	xl_names_free(names);
 	free(list);
 	return found;
 }

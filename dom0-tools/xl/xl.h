@@ -68,6 +68,9 @@ bool xl_find_domain(const char *word, uint32_t *domid);
 bool xl_domain_by_name(const char *name, uint32_t *domid);
 /* malloc()ed; "" if there is none. */
 char *xl_domain_name(uint32_t domid);
+/* Of each of a list, asked for in one piece; for xl_names_free(). "" for one that has none. */
+char **xl_domain_names(const struct xen_domctl_getdomaininfo *list, unsigned int nr);
+void xl_names_free(char **names);
 /* Ends the program if it is gone. */
 void xl_domain_info(uint32_t domid, struct xen_domctl_getdomaininfo *info);
 /* All of them, malloc()ed. */

@@ -36,5 +36,28 @@ $(B)/tools/xl.d/%.o: dom0-tools/xl/%.c
 $(XL): $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ) \
-		$(BUILDER_LIBS) -l:libyajl_s.a -pthread
+		$(BUILDER_LIBS) -l:libyajl_s.a -l:libncurses.a -l:libtinfo.a -pthread
 -include $(XL_OBJ:.o=.d)
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+# Debian's xl makes dry runs of configurations on a Linux without Xen, to compare ours with.
+$(B)/tools/test/fake_xenctrl.so: tests/tools/fake_xenctrl.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -shared -fPIC -o $@ $<
+TOOL_TEST_FILES += $(B)/tools/test/fake_xenctrl.so
+
+# Both xl in a machine: ours, and Debian's with its libraries (but for libxenstore, which is ours).
+XL_COMPARE := $(B)/initramfs-xl-compare
+XL_DEBIAN := $(B)/xenstore-debian/usr/lib/xen-4.17/bin
+$(XL_COMPARE): $(XL) $(STATIC) $(LIB) $(DEBIAN_XENSTORE) $(KERNEL) scripts/mkinitramfs $(wildcard scripts/initramfs/*/*)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xenstored=bin/xenstored \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(XL)=bin/xl -a $(XL_DEBIAN)/xl=bin/xl.debian \
+		-a $(XL_DEBIAN)/xen-init-dom0=bin/xen-init-dom0 -a $(XL_DEBIAN)/xenconsoled=bin/xenconsoled \
+		$$(ldd $(XL_PROGRAMS:%=$(XL_DEBIAN)/%) | \
+			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
+		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz
+TOOL_TEST_FILES += $(XL_COMPARE)
