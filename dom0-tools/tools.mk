@@ -163,3 +163,4 @@ $(B)/tools/test/library_check: tests/tools/library_check.c | $(LIB)
 TOOL_TEST_FILES += $(B)/tools/test/library_check
 
 include dom0-tools/console.mk
+include dom0-tools/install.mk
