@@ -16,6 +16,8 @@
 #define TRAP_SYSENTER		260
 #define NR_TRAPS		261
 
+#define TRAP_FRAME_SIZE		184	/* bytes of struct trap_frame (runtime.h) */
+
 /* The system call by which user_main tells that the code came back. */
 #define USER_EXIT		0x7e57e17
 

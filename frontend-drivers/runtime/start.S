@@ -250,13 +250,20 @@ probe_landing:
 	ret
 	.size probe_enter, . - probe_enter
 
-/* user_enter(frame: rdi): goes to guest user with *frame; comes back when C calls user_leave(). */
+/*
+ * user_enter(frame: rdi): goes to guest user with *frame; comes back when C calls user_leave(). The frame may lie above
+ * the stack that is parked here, so a copy below is used: an NMI on the way pushes its own frame where rsp is.
+ */
 	.globl user_enter
 	.type user_enter, @function
 user_enter:
 	SAVE_CALLEE
 	mov	%rsp, user_sp
-	mov	%rdi, %rsp
+	mov	%rdi, %rsi
+	sub	$TRAP_FRAME_SIZE, %rsp
+	mov	%rsp, %rdi
+	mov	$TRAP_FRAME_SIZE / 8, %ecx
+	rep movsq
 	jmp	trap_return
 	.size user_enter, . - user_enter
 

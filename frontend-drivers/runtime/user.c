@@ -12,6 +12,8 @@
  */
 #include "user.h"
 
+_Static_assert(sizeof(struct trap_frame) == TRAP_FRAME_SIZE, "start.S copies frames");
+
 void exec_regs(const void *code, struct regs *regs);
 void probe_enter(const void *code, struct regs *regs);
 void user_enter(const struct trap_frame *frame);

@@ -556,6 +556,7 @@ static const struct option options[] __initconst = {
 	{ "smap", BOOL, AT(smap), NULL, 0, 0, "a boolean" },
 	{ "smep", BOOL, AT(smep), NULL, 0, 0, "a boolean" },
 	{ "sync_console", BOOL, AT(sync_console), NULL, 0, 0, "a boolean" },
+	{ "x2apic", BOOL, AT(x2apic), NULL, 0, 0, "a boolean" },
 	{ "xpti", LIST, 0, parse_xpti, 0, 0, "" },
 	{ "pv-l1tf", LIST, 0, parse_pv_l1tf, 0, 0, "" },
 	{ "spec-ctrl", LIST, 0, parse_spec_ctrl, 0, 0, "" },
@@ -613,7 +614,7 @@ static const char *const lacking[] __initconst = {
 	"tboot", "tbuf_size", "tdp", "tevt_mask", "tickle_one_idle_cpu", "timer_slop", "tsc",
 	"unrestricted_guest", "vcpu_migration_delay", "vesa-map", "vesa-mtrr", "vesa-ram", "vga",
 	"viridian-spinlock-retry-count", "viridian-version", "vm-notify-window", "vpid", 
-	"vpmu", "x2apic", "x2apic_phys",
+	"vpmu", "x2apic_phys",
 	"xenheap_megabytes", "xsave",
 };
 _Static_assert(ARRAY_SIZE(lacking) <= 4 * 64, "struct parse has a bit for each");

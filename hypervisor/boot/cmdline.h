@@ -98,6 +98,7 @@ struct hv_options {
 	struct hv_ucode ucode;
 	bool smap;               /* true: where the CPU has it */
 	bool smep;               /* true: where the CPU has it */
+	bool x2apic;             /* false: as firmware left it */
 	bool sync_console;
 	s8 xpti_dom0, xpti_domu; /* AS_NEEDED, 0 or 1 */
 	s8 l1tf_dom0, l1tf_domu; /* likewise: entries that L1TF could use are refused */

@@ -130,7 +130,7 @@ static void __init build_and_start(void)
 
 	cpu_load_tables();
 	cpu_init();
-	apic_map(acpi.lapic_pa);
+	apic_find(acpi.lapic_pa, options.x2apic);
 	apic_init();
 	pcpus[0].apic_id = apic_id();
 	pcpus[0].online = true;

@@ -297,32 +297,36 @@ int evtchn_send(struct domain *d, u32 port)
 	return link_state(link) == EVTCHNSTAT_unbound ? 0 : -EINVAL;
 }
 
-/* Raises `port` if it still is what the caller found it in. */
-static void raise_if(struct domain *d, u32 port, unsigned int state, u32 number, bool any_number)
+/* Raises `port` if it still is what the caller found it in: the port's entry then, or NULL. */
+static struct evtchn *raise_if(struct domain *d, u32 port, unsigned int state, u32 number, bool any_number)
 {
 	struct evtchn *chn = port_entry(d, port);
 	u64 link;
 
 	if (!port || !chn)
-		return;
+		return NULL;
 	link = link_load(chn);
-	if (link_state(link) == state && (any_number || link_value(link) == number))
-		(void)raise_entry(d, chn, port);
+	if (link_state(link) != state || (!any_number && link_value(link) != number))
+		return NULL;
+	(void)raise_entry(d, chn, port);
+	return chn;
 }
 
 void send_guest_virq(struct vcpu *v, u32 virq)
 {
-	raise_if(v->domain, READ_ONCE(v->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
+	(void)raise_if(v->domain, READ_ONCE(v->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
 }
 
 void send_global_virq(struct domain *d, u32 virq)
 {
-	raise_if(d, READ_ONCE(d->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
+	(void)raise_if(d, READ_ONCE(d->virq_port[virq]), EVTCHNSTAT_virq, virq, false);
 }
 
-void evtchn_raise_port(struct domain *d, u32 port)
+u32 evtchn_raise_port(struct domain *d, u32 port)
 {
-	raise_if(d, port, EVTCHNSTAT_pirq, 0, true);
+	struct evtchn *chn = raise_if(d, port, EVTCHNSTAT_pirq, 0, true);
+
+	return chn ? READ_ONCE(d->vcpus[READ_ONCE(chn->notify_vcpu)]->processor) : NO_CPU;
 }
 
 /* --- Binding ------------------------------------------------------------------------ */

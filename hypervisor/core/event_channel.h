@@ -94,8 +94,9 @@ int evtchn_send(struct domain *d, u32 port);
 void send_guest_virq(struct vcpu *v, u32 virq);
 /* A VIRQ of the whole domain. */
 void send_global_virq(struct domain *d, u32 virq);
-/* A machine interrupt bound to `port` came. Ignored if it isn't a pirq's port. */
-void evtchn_raise_port(struct domain *d, u32 port);
+/* A machine interrupt bound to `port` came. The CPU of the vcpu that was told; NO_CPU and nothing done if it isn't a pirq's port. */
+#define NO_CPU (~0u)
+u32 evtchn_raise_port(struct domain *d, u32 port);
 
 /* --- SCHEDOP_poll ----------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "pv/page_type.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/irq.h"
 #include "x86/panic.h"
 #include "x86/smp.h"
 
@@ -198,6 +199,7 @@ static const struct {
 	{ 'd', key_cpus, "registers and stack of every CPU" },
 	{ 'e', key_events, "event channels" },
 	{ 'g', key_grants, "grants" },
+	{ 'i', irqs_show, "interrupts: where they go and whose they are" },
 	{ 'm', key_memory, "memory: owners and page types" },
 	{ 'q', key_domains, "domains and their vcpus" },
 	{ 'r', sched_show, "run queues" },

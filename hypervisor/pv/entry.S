@@ -305,6 +305,7 @@ sysenter_entry_guarded:
 exception_common:
 	SAVE_REGS
 	cld
+	ALT_ONLY ALT_SMAP, clac			/* user code can set AC, and a gate leaves it */
 	xor	%r12d, %r12d
 exception_saved:
 	mov	%rsp, %rdi
@@ -318,6 +319,7 @@ exception_saved:
 exception_common_guarded:
 	SAVE_REGS
 	cld
+	ALT_ONLY ALT_SMAP, clac
 	LOAD_FULL_TABLE
 	GUARD_ENTRY
 	jmp	exception_saved

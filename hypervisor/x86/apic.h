@@ -6,10 +6,12 @@
 #include "lib/types.h"
 #include "x86/irq.h"
 
-/* Boot CPU: finds and maps it. Then each CPU: switches its own on. */
-void apic_map(u64 maddr);
+/* Boot CPU: chooses the mode; in xAPIC mode the registers are at `maddr`. Then each CPU: switches its own on. */
+void apic_find(u64 maddr, bool want_x2apic);
 void apic_init(void);
 u32 apic_id(void);
+/* The highest id that a CPU can have in this mode. */
+u32 apic_id_max(void);
 void apic_eoi(void);
 /* Counts down from 2^32-1 without interrupting, for measuring. */
 void apic_timer_free_run(void);

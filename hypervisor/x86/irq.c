@@ -13,6 +13,11 @@
  * device (PHYSDEVOP_eoi); the local APIC is acknowledged immediately, so that no
  * guest's slowness holds up other vectors.
  *
+ * Interrupts follow who serves them: one that comes FOLLOW_AFTER times in a row to
+ * a CPU other than its vcpu's is sent to that CPU from then on. Vectors mean the
+ * same on all CPUs, so that only the destination changes and one on its way to the
+ * old CPU is not lost.
+ *
  * A message under way when its vector is given back finds the vector without an
  * owner, or with a new one, for whom it is an interrupt without a cause.
  *
@@ -26,6 +31,7 @@
 #include "x86/apic.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/msi.h"
 #include "x86/paging.h"
 #include "x86/smp.h"
 #include "x86/tlb.h"
@@ -33,6 +39,7 @@
 #define RTE_MASKED 0x10000
 #define RTE_LEVEL 0x8000
 #define RTE_LOW 0x2000
+#define FOLLOW_AFTER 32 /* a vcpu that moves more often has no place worth an access to its device */
 #define RTE_NMI 0x400 /* delivery mode, edge, to physical APIC ids */
 
 struct ioapic {
@@ -45,6 +52,8 @@ struct irq_desc {
 	u8 vector;              /* 0: not set up */
 	bool level, active_low;
 	bool guest_masked;      /* until the guest's EOI */
+	u8 astray;              /* came to another CPU than its vcpu's, in a row */
+	u32 cpu;                /* where it is sent */
 	struct domain *domain;
 	u32 port;
 	void (*handler)(void);  /* the hypervisor's own */
@@ -86,7 +95,7 @@ static void write_rte(u32 gsi, bool masked)
 	u32 lo = d->vector | (d->level ? RTE_LEVEL : 0) | (d->active_low ? RTE_LOW : 0) | (masked ? RTE_MASKED : 0);
 	u32 reg = 0x10 + 2 * (gsi - io->gsi_base);
 
-	io_write(io, reg + 1, pcpus[0].apic_id << 24);
+	io_write(io, reg + 1, pcpus[d->cpu].apic_id << 24);
 	io_write(io, reg, lo);
 }
 
@@ -233,6 +242,7 @@ int irq_msi_alloc(u8 *vector)
 		for (irq = IRQ_MSI_FIRST; irqs[irq].vector; irq++)
 			;
 		irqs[irq].vector = *vector;
+		irqs[irq].cpu = 0;
 		vector_irq[*vector] = irq;
 	}
 	spin_unlock(&irq_lock);
@@ -306,6 +316,48 @@ int irq_hypervisor_isa(u8 isa_irq, void (*handler)(void))
 	return 0;
 }
 
+u32 irq_cpu(u32 irq)
+{
+	return irqs[irq].cpu;
+}
+
+/* `irq` came here, and its vcpu is on `cpu`. */
+static void follow(u32 irq, u32 cpu)
+{
+	struct irq_desc *d = &irqs[irq];
+
+	/* Without interrupt remapping, ids above 254 get IPIs alone. */
+	if (cpu == this_cpu() || cpu == NO_CPU || pcpus[cpu].apic_id > 0xfe) {
+		d->astray = 0;
+		return;
+	}
+	if (++d->astray < FOLLOW_AFTER)
+		return;
+	d->astray = 0;
+	spin_lock(&irq_lock);
+	d->cpu = cpu;
+	if (irq < IRQ_MSI_FIRST && d->domain)
+		write_rte(irq, d->guest_masked);
+	spin_unlock(&irq_lock);
+	if (irq >= IRQ_MSI_FIRST)
+		msi_follow(irq);
+}
+
+void irqs_show(void)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(irqs); i++) {
+		const struct irq_desc *d = &irqs[i];
+		const struct domain *dom = READ_ONCE(d->domain);
+
+		if (!d->vector || (!d->handler && !dom))
+			continue;
+		hv_log(LOG_ERR, "%s %u: vector 0x%02x, CPU %u, %s, %s %u port %u%s\n",
+		       i < IRQ_MSI_FIRST ? "GSI" : "message", i < IRQ_MSI_FIRST ? i : i - IRQ_MSI_FIRST, d->vector, d->cpu,
+		       d->level ? "level" : "edge", dom ? "domain" : "hypervisor", dom ? dom->domain_id : 0, d->port,
+		       d->guest_masked ? ", masked until it is served" : "");
+	}
+}
+
 static void device_interrupt(u32 irq)
 {
 	struct irq_desc *d = &irqs[irq];
@@ -325,7 +377,7 @@ static void device_interrupt(u32 irq)
 	}
 	apic_eoi();
 	if (dom)
-		evtchn_raise_port(dom, d->port);
+		follow(irq, evtchn_raise_port(dom, d->port));
 }
 
 void do_irq(struct cpu_user_regs *regs)

@@ -49,6 +49,11 @@ void irq_unbind(u32 irq);
 /* The guest has served a level interrupt; for others nothing happens. */
 void irq_guest_eoi(u32 irq);
 
+/* The CPU that `irq` is sent to: 0 until it has followed its vcpu to another one. */
+u32 irq_cpu(u32 irq);
+/* Debug key: each interrupt in use, where it goes and whose it is. */
+void irqs_show(void);
+
 /* A legacy interrupt for the hypervisor itself. 0 or -errno. */
 int irq_hypervisor_isa(u8 isa_irq, void (*handler)(void));
 

@@ -71,6 +71,7 @@ struct message {
 	u16 entry;  /* of the MSI-X table */
 	u8 cap;     /* where its capability starts */
 	u8 vector;
+	u16 irq;
 };
 
 struct table {
@@ -93,10 +94,10 @@ static bool still_there(u16 bdf, u8 cap, bool msix)
 	return pci_present(bdf) && pci_read(bdf, cap, 1) == (msix ? PCI_CAP_MSIX : PCI_CAP_MSI);
 }
 
-/* Where messages go: fixed delivery, edge, to the CPU that takes dom0's interrupts. */
-static u32 message_address(void)
+/* Where message `irq` goes: fixed delivery, edge. */
+static u32 message_address(u32 irq)
 {
-	return 0xfee00000 | pcpus[0].apic_id << 12;
+	return 0xfee00000 | pcpus[irq_cpu(irq)].apic_id << 12;
 }
 
 /* --- MSI: in config space ---------------------------------------------------------------- */
@@ -118,7 +119,7 @@ static void msi_write(const struct message *m)
 	u32 control = pci_read(m->bdf, m->cap + CAP_CONTROL, 2) & ~MSI_MULTIPLE;
 
 	pci_write(m->bdf, m->cap + CAP_CONTROL, 2, control & ~MSI_ENABLE);
-	pci_write(m->bdf, m->cap + MSI_ADDRESS, 4, message_address());
+	pci_write(m->bdf, m->cap + MSI_ADDRESS, 4, message_address(m->irq));
 	if (control & MSI_WIDE)
 		pci_write(m->bdf, m->cap + MSI_ADDRESS + 4, 4, 0);
 	pci_write(m->bdf, m->cap + msi_data(control), 2, m->vector);
@@ -222,7 +223,7 @@ static int msix_write(const struct message *m, bool mask_only)
 	if (!mask_only) {
 		/* Only a masked entry may change (PCI 3.0, 6.8.2). */
 		e[ENTRY_CONTROL] |= ENTRY_MASKED;
-		e[ENTRY_ADDRESS] = message_address();
+		e[ENTRY_ADDRESS] = message_address(m->irq);
 		e[ENTRY_ADDRESS_HIGH] = 0;
 		e[ENTRY_DATA] = m->vector;
 	}
@@ -366,6 +367,7 @@ static int map_locked(u16 bdf, bool msix, u32 entry)
 	irq = rc = irq_msi_alloc(&m.vector);
 	if (irq < 0)
 		return rc;
+	m.irq = irq;
 	if (msix) {
 		rc = msix_write(&m, false);
 		if (rc)
@@ -432,6 +434,20 @@ void msi_bound(u32 irq, bool bound)
 			msix_write(m, true);
 		else
 			msi_set_mask(m);
+	}
+	spin_unlock(&msi_lock);
+}
+
+void msi_follow(u32 irq)
+{
+	const struct message *m = &messages[irq - IRQ_MSI_FIRST];
+
+	spin_lock(&msi_lock);
+	if (m->used && still_there(m->bdf, m->cap, m->msix)) {
+		if (m->msix)
+			msix_write(m, false);
+		else
+			pci_write(m->bdf, m->cap + MSI_ADDRESS, 4, message_address(irq));
 	}
 	spin_unlock(&msi_lock);
 }

@@ -26,6 +26,8 @@ int msi_map(u16 bdf, bool msix, u32 entry);
 void msi_unmap(u32 irq);
 /* The interrupt has an owner (it may come) or none (masked, where the device can). */
 void msi_bound(u32 irq, bool bound);
+/* irq_cpu() of the interrupt has changed: the device is told. Nothing is done for a message given back meanwhile. */
+void msi_follow(u32 irq);
 
 /* The function lost its registers: writes its messages again. 0; -ENODEV: not known. */
 int msi_restore(u16 bdf);

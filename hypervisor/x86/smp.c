@@ -185,8 +185,8 @@ void __init smp_boot(const struct acpi_info *acpi, u32 maxcpus)
 		}
 		if (nr_cpus >= maxcpus || nr_cpus >= MAX_CPUS)
 			continue;
-		if (l->apic_id > 0xfe) {
-			hv_log(LOG_WARNING, "CPU with APIC id %u is left alone: ids above 254 need x2APIC\n", l->apic_id);
+		if (l->apic_id > apic_id_max()) {
+			hv_log(LOG_WARNING, "CPU with APIC id %u is left alone: add option x2apic, ids above 254 need that mode\n", l->apic_id);
 			continue;
 		}
 		if (start_cpu(nr_cpus, l))

@@ -428,14 +428,14 @@ static void types_in_a_race(void)
 static volatile bool writing;
 static volatile uint64_t written;
 
-/* Writes small numbers that are no present entry, as fast as it can, whether it may or not. */
+/* Writes numbers that are no present entry and, for L1TF, name no memory, as fast as it can, whether it may or not. */
 static void write_all_the_time(unsigned int worker)
 {
 	uint64_t n = 0;
 
 	while (writing) {
 		n = (n + 2) & 0xffe;
-		if (worker_store(BASE, n)) {
+		if (worker_store(BASE, PTE_ADDR | n)) {
 			workers[worker].bad++;
 			yield();
 		} else {

@@ -21,7 +21,7 @@ display_library: rfb, options="timeout=0"
 memory: guest=256, host=256
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
-cpu: model=corei7_skylake_x, count=1, ips=4000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model=corei7_skylake_x, count={cpus}, ips=4000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 boot: cdrom
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={base}.iso, status=inserted
@@ -41,7 +41,7 @@ SHORT = ("hypercalls", "iret", "l1tf", "grants")
 OPTIONS = {"l1tf": "pv-l1tf=on"}
 
 
-def run_in_bochs(name, options):
+def run_in_bochs(name, options, cpus=1):
     """Boot a guest on the hypervisor; return the serial line's text."""
     os.makedirs(LOGS, exist_ok=True)
     base = os.path.join(LOGS, "bochs-" + name)
@@ -50,7 +50,7 @@ def run_in_bochs(name, options):
                     os.path.join(BUILD, "guest/%s.elf" % name)], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(base + ".rc", "w", encoding="ascii") as file:
-        file.write(RC.format(base=base))
+        file.write(RC.format(base=base, cpus=cpus))
     try:
         # Debian's build has a debugger, which waits for "c". The status is 1 even on a clean power-off.
         subprocess.run(["bochs", "-q", "-f", base + ".rc"], input=b"c\n", timeout=LIMIT, check=False,
@@ -82,9 +82,26 @@ def guest(name):
     return None
 
 
+def x2apic(name, cpus):
+    """The guest's timers and events, and with several CPUs the IPIs that start and wake them, by x2APIC."""
+    if HV != "xenolith":
+        return "skip: only on xenolith"
+    text = run_in_bochs(name, "x2apic dom0_max_vcpus=8", cpus)
+    for wanted in (r"^\(XEN\) local APICs: x2APIC mode$", r"^\(XEN\) CPUs: %d of %d are up$" % (cpus, cpus),
+                   r"^# END passed \d+ failed 0"):
+        if not re.search(wanted, text, re.MULTILINE):
+            complain("\n".join(line for line in text.splitlines() if line.startswith("not ok")))
+            complain("\n".join(text.splitlines()[-30:]))
+            raise Failure("no line like %s" % wanted)
+    return None
+
+
 images = sorted(os.path.basename(path)[:-len(".elf")] for path in glob.glob(os.path.join(BUILD, "guest/*.elf")))
 for image in images or sys.exit("test_bochs: no guests in build/guest (make guests builds them)"):
     # msi needs QEMU's device, bench measures.
     if image not in ("bench", "msi") and (os.environ.get("FULL") or image in SHORT):
         add_test("with_smap_and_smep_on_guest_%s_finds_nothing_wrong" % image, guest, image)
+add_test("with_x2apic_guest_time_finds_nothing_wrong", x2apic, "time", 1)
+if os.environ.get("FULL"):
+    add_test("with_x2apic_guest_vcpus_finds_nothing_wrong_on_two_cpus", x2apic, "vcpus", 2)
 run()

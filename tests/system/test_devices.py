@@ -29,6 +29,8 @@ from machine import HV, LIMIT, Failure, TransferServer, add_test, boot, disk, on
 FULL = bool(os.environ.get("FULL"))
 DISK_MIB = 64 if FULL else 8
 NET_MIB = 16 if FULL else 2
+PROMPT = r"dom0 \S+ # "
+SWITCH = "\x01" * 3
 SERIAL_BYTES = 16384 if FULL else 4096
 # What Linux says where it wanted interrupts and did not get them, or has other trouble with us.
 COMPLAINTS = (r"xen map irq failed", r"Failed to add - passthrough or MSI", r"restore_msi",
@@ -102,6 +104,43 @@ def moves_data(name, disks=(), nets=(), protect=False, **options):
             raise Failure("what dom0 sent back is not what it was sent")
         this.expect_poweroff()
         this.refuse(*COMPLAINTS)
+    return None
+
+
+def where(this, vcpu):
+    """By the debug keys: the CPUs that each of dom0's device interrupts is sent to, and the CPU that `vcpu` is on."""
+    this.send(SWITCH)
+    this.expect(r"\(XEN\).*input to Xenolith")
+    begin = this.position
+    this.send("iq")
+    cpu = int(this.expect(r"\(XEN\)   vcpu %d: CPU (\d+)," % vcpu)[1])
+    lines = re.findall(r"(GSI|message) (\d+): vector 0x\w+, CPU (\d+), \w+, domain 0 port", this.text[begin:this.position])
+    this.send(SWITCH)
+    this.expect(r"\(XEN\).*input to (DOM0|dom0)")
+    # The lines below 16 are not these devices'.
+    return [int(there) for kind, number, there in lines if kind == "message" or int(number) >= 16], cpu
+
+
+def interrupts_follow_their_vcpu():
+    """One by message, one by line: after /proc/irq has moved them to a vcpu they come to the CPU that this one is on."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    with boot("devices-follow", devices=arguments("devices-follow", [AHCI, VIRTIO_BLK_LINE], []), smp=2) as this:
+        this.expect(PROMPT)
+        for vcpu in (1, 0, 1):
+            this.send("for i in $(awk '/ahci|virtio/ { sub(\":\", \"\", $1); print $1 }' /proc/interrupts); do "
+                      "echo %d >/proc/irq/$i/smp_affinity; done\n" % (1 << vcpu))
+            # A vcpu may have moved since: then they follow it again.
+            for attempt in range(5):
+                this.send("for d in sda vda; do dd if=/dev/$d of=/dev/null bs=4k count=100 iflag=direct; done; "
+                          "echo %s=$((%d + 0))\n" % ("read", attempt))
+                this.expect(r"^read=%d$" % attempt)
+                there, cpu = where(this, vcpu)
+                if there == [cpu, cpu]:
+                    break
+            else:
+                raise Failure("vcpu %d is on CPU %d, its interrupts go to %s" % (vcpu, cpu, there))
     return None
 
 
@@ -190,6 +229,7 @@ add_test("disks_and_nets_by_messages_keep_and_move_data_on_q35", moves_data, "me
          [E1000E, VIRTIO_NET], protect=True)
 add_test("disks_and_nets_by_lines_keep_and_move_data_on_pc", moves_data, "lines", [IDE, VIRTIO_BLK_LINE],
          [E1000, VIRTIO_NET_LINE], machine="pc")
+add_test("interrupts_follow_their_vcpu", interrupts_follow_their_vcpu)
 add_test("clock_keyboard_and_second_serial_line_by_isa_interrupts", isa_devices, "isa")
 if FULL:
     for smp in (1, 2):

@@ -9,7 +9,7 @@ import os
 import re
 import struct
 
-from machine import BUILD, LOGS, Failure, boot, only_on, run, test
+from machine import BUILD, LIMIT, LOGS, Failure, boot, only_on, run, test
 
 PROMPT = r"dom0 \S+ # "
 SWITCH = "\x01" * 3
@@ -66,6 +66,33 @@ def nmi_and_harmless_machine_checks_are_told_to_dom0():
         this.expect(r"^\(XEN\) machine check: CPU 0 bank 4: bad data, not used yet")
         if virqs(this) != before + 2:
             raise Failure("dom0 got no second VIRQ_MCA")
+    return None
+
+
+def storm(name, hv_options):
+    """The guest tests/guest/entry.c under NMIs from outside, as fast as QEMU takes them."""
+    with boot(name, kernel=os.path.join(BUILD, "guest/entry.elf"), initrd="", memory="512M", no_reboot=True,
+              hv_options=hv_options, dom0_options="nmi-storm=1", limit=4 * LIMIT) as this:
+        this.expect(r"^# BEGIN entry$")
+        sent = 0
+        # Not to the end: QEMU hangs when an NMI comes while it powers off.
+        while not re.search(r"^ok \d+ - an NMI can have a handler|^# (?:END|PANIC)", this.text, re.M):
+            this.monitor_command("nmi")
+            sent += 1
+        this.expect(r"^# END passed (\d+) failed 0$")
+        if sent < 100:
+            raise Failure("only %d NMIs were sent" % sent)
+
+
+@test
+def nmis_at_any_moment_change_nothing():
+    """Between any two instructions of the guest and of the hypervisor's entries and exits."""
+    skip = only_on("xenolith")
+    if skip:
+        return skip
+    storm("nmi-storm", "")
+    if os.environ.get("FULL"):
+        storm("nmi-storm-isolated", "xpti=on spec-ctrl=on")
     return None
 
 
