@@ -26,6 +26,10 @@
 
 	.text
 	.globl _start
-_start:	jmp _start
+_start:	/* long, since QEMU runs straight code much faster than jumps */
+	.rept 500
+	nop
+	.endr
+	jmp _start
 
 	.section .note.GNU-stack, "", @progbits
