@@ -549,6 +549,9 @@ static const struct boot_module *__init initramfs_of(const struct bootinfo *bi, 
 
 void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 {
+	struct xen_domctl_createdomain config = {
+		.max_evtchn_port = EVTCHN_MAX_PORTS - 1, .max_grant_frames = -1, .max_maptrack_frames = -1,
+	};
 	struct build *b = &build;
 	void *buffer = NULL, *p2m_area;
 	u64 buffer_len, available, max_bytes;
@@ -564,7 +567,8 @@ void __init dom0_build(const struct bootinfo *bi, const struct hv_options *o)
 
 	vcpus = min(nr_cpus, o->dom0_vcpus_max);
 	vcpus = max(vcpus, o->dom0_vcpus_min);
-	dom0 = b->d = domain_create(0, vcpus, true);
+	config.max_vcpus = vcpus;
+	dom0 = b->d = domain_create(0, &config, true);
 	if (!dom0 || pirqs_init(dom0))
 		hv_stop("not enough memory for dom0: its structures don't fit");
 	for (u32 i = 0; i < vcpus; i++)

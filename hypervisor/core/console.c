@@ -9,7 +9,8 @@
  * innermost lock of all, so anything may print. The lock is broken by the panic
  * path only.
  *
- * Guests' bytes go out as they are, but lines of the hypervisor never start in
+ * The ring keeps the hypervisor's own messages; a toolstack reads them (xl dmesg).
+ * Guests' bytes go out as they are and are not kept, but lines of the hypervisor never start in
  * the middle of theirs: a newline is put in front where needed.
  */
 #include "core/console.h"
@@ -28,7 +29,7 @@
 
 static spinlock_t console_lock = SPINLOCK(RANK_CONSOLE, "console");
 static char ring[RING_BYTES];
-static u64 ring_prod;
+static u64 ring_prod, ring_cleared; /* console_lock; what lies before ring_cleared was read and is gone */
 static bool at_line_start = true;
 static u32 devices;
 static bool lock_broken;
@@ -44,10 +45,14 @@ static u32 hv_prod, hv_cons;
 
 char hv_command_line[1024];
 
-static void put(const char *s, size_t n)
+static void keep(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		ring[ring_prod++ % RING_BYTES] = s[i];
+}
+
+static void put(const char *s, size_t n)
+{
 	if (n)
 		at_line_start = s[n - 1] == '\n';
 	if (devices & CONSOLE_COM1)
@@ -78,6 +83,8 @@ static void put_message(const char *text)
 
 		put("(XEN) ", 6);
 		put(text, n);
+		keep("(XEN) ", 6);
+		keep(text, n);
 		text += n;
 	}
 	if (!lock_broken)
@@ -139,6 +146,41 @@ void guest_log(const struct domain *d, enum log_level lvl, const char *fmt, ...)
 	vsnprintf_hv(text + n, sizeof(text) - n, fmt, ap);
 	va_end(ap);
 	put_message(text);
+}
+
+long console_read_ring(bool clear, bool incremental, u32 *index, u64 gva, u32 *count)
+{
+	char buf[256];
+	u64 from;
+	u32 done = 0, n;
+
+	spin_lock(&console_lock);
+	from = max(ring_cleared, ring_prod > RING_BYTES ? ring_prod - RING_BYTES : 0);
+	if (incremental && (u32)ring_prod - *index <= ring_prod - from)
+		from = ring_prod - ((u32)ring_prod - *index);
+	spin_unlock(&console_lock);
+	for (; done < *count; done += n, from += n) {
+		spin_lock(&console_lock);
+		/* What was overwritten meanwhile is passed over. */
+		from = max(from, ring_prod > RING_BYTES ? ring_prod - RING_BYTES : 0);
+		n = min((u32)sizeof(buf), *count - done);
+		n = min((u64)n, ring_prod - from);
+		for (u32 i = 0; i < n; i++)
+			buf[i] = ring[(from + i) % RING_BYTES];
+		spin_unlock(&console_lock);
+		if (!n)
+			break;
+		if (copy_to_guest(gva + done, buf, n))
+			return -EFAULT;
+	}
+	*index = from;
+	*count = done;
+	if (clear) {
+		spin_lock(&console_lock);
+		ring_cleared = max(ring_cleared, from);
+		spin_unlock(&console_lock);
+	}
+	return 0;
 }
 
 void console_panic_mode(void)

@@ -16,6 +16,11 @@ void console_start_input(void);
 void console_input(u8 c);
 /* WORK_CONSOLE: what input asks for. */
 void console_work(void);
+/*
+ * Copies up to *count bytes of the ring of messages to a guest, from *index on if `incremental` and still there, else
+ * from the oldest. *index: where the next begins, *count: bytes copied. `clear`: they are not shown again. 0 or -EFAULT.
+ */
+long console_read_ring(bool clear, bool incremental, u32 *index, u64 gva, u32 *count);
 /* No locks, no levels: for a machine that is about to stop. */
 void console_panic_mode(void);
 

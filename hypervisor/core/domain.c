@@ -5,10 +5,18 @@
  * The table maps ids to domains; an id is taken again only after the last
  * reference to its domain is gone, because frames name their owner by id.
  * table_lock (RANK_DOMLIST) guards changes; look-ups take it too, they are rare.
+ *
+ * References: the table has one, each pointer that outlives a look-up has one
+ * (a hypercall's target, a mapped grant), and from the end of domain_kill() on
+ * its frames have one together, for as long as anyone still maps one of them.
+ * The last one puts the domain on a list; freeing is for later, when no lock is
+ * held and all CPUs have let go of what they found without one (domains_reap()).
+ * docs/domain-life.md tells the whole story.
  */
 #include "core/domain.h"
 #include "core/console.h"
 #include "core/grant_table.h"
+#include "core/physdev.h"
 #include "core/sched.h"
 #include "core/seam.h"
 #include "core/time.h"
@@ -26,6 +34,17 @@ static struct domain *domains[MAX_DOMID];
 u32 domain_ids_end;
 static spinlock_t table_lock = SPINLOCK(RANK_DOMLIST, "domain table");
 
+/* A reference on what the table shows, unless its last one has gone already. */
+static struct domain *ref_if_alive(struct domain *d)
+{
+	u32 refs = d ? READ_ONCE(d->refcount) : 0;
+
+	while (refs && !__atomic_compare_exchange_n(&d->refcount, &refs, refs + 1, false, __ATOMIC_SEQ_CST,
+						     __ATOMIC_RELAXED))
+		;
+	return refs ? d : NULL;
+}
+
 struct domain *get_domain(domid_t id)
 {
 	struct domain *d;
@@ -33,19 +52,53 @@ struct domain *get_domain(domid_t id)
 	if (id >= MAX_DOMID)
 		return NULL;
 	spin_lock(&table_lock);
-	d = domains[index_nospec(id, MAX_DOMID)];
-	if (d)
-		__atomic_fetch_add(&d->refcount, 1, __ATOMIC_SEQ_CST);
+	d = ref_if_alive(domains[index_nospec(id, MAX_DOMID)]);
 	spin_unlock(&table_lock);
 	return d;
 }
 
+struct domain *next_domain(u32 from)
+{
+	struct domain *d = NULL;
+
+	spin_lock(&table_lock);
+	for (; !d && from < domain_ids_end; from++)
+		d = ref_if_alive(domains[from]);
+	spin_unlock(&table_lock);
+	return d;
+}
+
+domid_t domain_free_id(void)
+{
+	static u32 last;
+
+	for (u32 i = 1; i < MAX_DOMID; i++) {
+		u32 id = (last + i) % MAX_DOMID;
+
+		if (id && !READ_ONCE(domains[id]))
+			return last = id;
+	}
+	return 0;
+}
+
+/* Domains whose last reference has gone: a stack, pushed to by anyone, anywhere, and emptied by domains_reap(). */
+static struct domain *dead;
+
 void put_domain(struct domain *d)
 {
-	u32 left = __atomic_sub_fetch(&d->refcount, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_sub_fetch(&d->refcount, 1, __ATOMIC_SEQ_CST))
+		return;
+	d->next_dead = READ_ONCE(dead);
+	while (!__atomic_compare_exchange_n(&dead, &d->next_dead, d, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+	set_work(this_cpu(), WORK_REAP);
+}
 
-	/* The table's own reference is given up by domain destruction, which only toolstacks reach (docs/roadmap.md). */
-	BUG_ON(!left);
+/* Two see that the frames are gone: who frees the last, and who ends the domain. One of them acts on it. */
+void domain_frames_gone(struct domain *d)
+{
+	if (READ_ONCE(d->frames_awaited) && __atomic_exchange_n(&d->frames_awaited, false, __ATOMIC_SEQ_CST))
+		put_domain(d);
 }
 
 struct domain *domain_of_owner(domid_t id)
@@ -83,7 +136,36 @@ static mfn_t shared_frame(struct domain *d)
 	return m;
 }
 
-struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
+static void vcpu_free(struct vcpu *v)
+{
+	if (!v)
+		return;
+	if (v->info_page) /* of a vcpu that was never shown to anyone */
+		disown_shared_page(frame_of(v->info_page), v->domain);
+	fpu_area_free(v->fpu);
+	sched_vcpu_end(v);
+	hv_free(v);
+}
+
+/* Whatever of it there is. Nobody else can reach it. */
+static void domain_free(struct domain *d)
+{
+	if (d->events.bucket)
+		events_free(d);
+	for (u32 i = 0; d->vcpus && i < d->max_vcpus; i++)
+		vcpu_free(d->vcpus[i]);
+	grant_table_free(d);
+	pv_domain_free(d);
+	hv_free(d->vcpus);
+	rangeset_free(d->ioports);
+	rangeset_free(d->iomem);
+	hv_free(d->e820);
+	sched_domain_end(d);
+	hv_free(d->policy);
+	hv_free(d);
+}
+
+struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c, bool privileged)
 {
 	struct domain *d = hv_alloc(sizeof(*d));
 
@@ -91,20 +173,24 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 		return NULL;
 	d->domain_id = id;
 	d->is_privileged = privileged;
-	d->max_vcpus = max_vcpus;
+	d->is_xenstore = c->flags & XEN_DOMCTL_CDF_xs_domain;
+	d->max_vcpus = c->max_vcpus;
 	d->refcount = 1;
 	d->weight = SCHED_WEIGHT_DEFAULT;
+	d->cpupool = c->cpupool_id;
+	memcpy(d->handle, c->handle, sizeof(d->handle));
 	spin_lock_init(&d->lock, RANK_DOMAIN, "domain");
 	spin_lock_init(&d->pirqs.lock, RANK_PIRQ, "pirqs");
-	d->vcpus = hv_alloc(max_vcpus * sizeof(struct vcpu *));
+	d->vcpus = hv_alloc(d->max_vcpus * sizeof(struct vcpu *));
 	d->ioports = rangeset_new();
 	d->iomem = rangeset_new();
-	if (!d->vcpus || !d->ioports || !d->iomem || pv_domain_init(d) || events_init(d) ||
-	    grant_table_init(d, GRANT_DEFAULT_MAX_FRAMES, GRANT_DEFAULT_MAX_MAPTRACK))
-		return NULL;
+	if (!d->vcpus || !d->ioports || !d->iomem || pv_domain_init(d) || events_init(d, c->max_evtchn_port) ||
+	    grant_table_init(d, c->max_grant_frames < 0 ? GRANT_DEFAULT_MAX_FRAMES : (u32)c->max_grant_frames,
+			     c->max_maptrack_frames < 0 ? GRANT_DEFAULT_MAX_MAPTRACK : (u32)c->max_maptrack_frames))
+		goto fail;
 	d->shared_info_mfn = shared_frame(d);
 	if (mfn_eq(d->shared_info_mfn, INVALID_MFN))
-		return NULL;
+		goto fail;
 	d->shared_info = map_frame(d->shared_info_mfn);
 	/* Every upcall starts masked (abi.md 1.4). */
 	for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
@@ -116,6 +202,95 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 	domain_ids_end = max(domain_ids_end, id + 1u);
 	spin_unlock(&table_lock);
 	return d;
+fail:
+	grant_table_unshare(d);
+	domain_free(d);
+	return NULL;
+}
+
+/* --- Its end (core/domain_kill.c goes through the steps) ---------------------------------------------- */
+
+void domain_pause(struct domain *d)
+{
+	__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+	for (u32 i = 0; i < d->max_vcpus; i++)
+		if (d->vcpus[i])
+			sched_stop(d->vcpus[i]);
+}
+
+void domain_unpause(struct domain *d)
+{
+	if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST))
+		return;
+	for (u32 i = 0; i < d->max_vcpus; i++)
+		if (d->vcpus[i])
+			sched_wake(d->vcpus[i]);
+}
+
+bool domain_is_quiet(const struct domain *d)
+{
+	for (u32 i = 0; i < d->max_vcpus; i++)
+		if (d->vcpus[i] && __atomic_load_n(&d->vcpus[i]->loaded, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+void domain_release_machine(struct domain *d)
+{
+	static u8 nobody[PAGE_SIZE] __aligned(4096);
+
+	watchdogs_end(d);
+	pirqs_free(d);
+	(void)page_alloc_claim(&d->claimed_pages, 0); /* less is always granted */
+	/*
+	 * Nobody writes to the domain's memory any more: what walks over all domains, or has found a port before it
+	 * was closed, goes on on a page that means nothing.
+	 */
+	WRITE_ONCE(d->shared_info, (struct shared_info *)nobody);
+	for (u32 i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = d->vcpus[i];
+
+		if (!v)
+			continue;
+		WRITE_ONCE(v->vcpu_info, (struct vcpu_info *)nobody);
+		timer_kill(&v->singleshot);
+		timer_kill(&v->periodic);
+		timer_kill(&v->poll_timer);
+	}
+	wait_for_readers();
+}
+
+void domain_unshare_info(struct domain *d)
+{
+	disown_shared_page(d->shared_info_mfn, d);
+	for (u32 i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = d->vcpus[i];
+
+		if (v && v->info_page) {
+			disown_shared_page(frame_of(v->info_page), d);
+			v->info_page = NULL;
+		}
+	}
+}
+
+void domains_reap(void)
+{
+	struct domain *list = __atomic_exchange_n(&dead, NULL, __ATOMIC_SEQ_CST), *d;
+
+	if (!list)
+		return;
+	/* The id can be had again, and no look-up finds it; who found it before has left after the wait. */
+	spin_lock(&table_lock);
+	for (d = list; d; d = d->next_dead)
+		domains[d->domain_id] = NULL;
+	spin_unlock(&table_lock);
+	wait_for_readers();
+	while ((d = list)) {
+		list = d->next_dead;
+		domain_free(d);
+	}
+	/* Its id is gone from all lists: the toolstack may forget it. */
+	send_global_virq(dom0, VIRQ_DOM_EXC);
 }
 
 static struct vcpu *new_vcpu(u32 id)
@@ -148,12 +323,14 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
 		/* No place in shared_info: a page of its own until it registers one. */
 		mfn_t m = shared_frame(d);
 
-		v->vcpu_info = mfn_eq(m, INVALID_MFN) ? NULL : map_frame(m);
+		v->vcpu_info = v->info_page = mfn_eq(m, INVALID_MFN) ? NULL : map_frame(m);
 		if (v->vcpu_info)
 			v->vcpu_info->evtchn_upcall_mask = 1;
 	}
-	if (!v->fpu || !v->vcpu_info || pv_vcpu_init(v))
+	if (!v->fpu || !v->vcpu_info || pv_vcpu_init(v)) {
+		vcpu_free(v);
 		return NULL;
+	}
 	vcpu_timers_init(v);
 	sched_vcpu_init(v);
 	events_vcpu_init(v);

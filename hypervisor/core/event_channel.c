@@ -827,13 +827,13 @@ bad_pointer:
 
 /* --- Life cycle ------------------------------------------------------------------------- */
 
-int events_init(struct domain *d)
+int events_init(struct domain *d, u32 max_port)
 {
 	BUG_ON((uintptr_t)d & 15); /* see struct evtchn */
-	d->events = (struct domain_events){ .max_port = EVTCHN_MAX_PORTS - 1, .abi = &evtchn_abi_2l };
+	d->events = (struct domain_events){ .max_port = min(max_port, EVTCHN_MAX_PORTS - 1u), .abi = &evtchn_abi_2l };
 	spin_lock_init(&d->events.lock, RANK_EVENT, "events");
 	d->events.poll_map = hv_alloc(BITMAP_WORDS(d->max_vcpus) * sizeof(u64));
-	d->events.bucket = hv_alloc(EVTCHN_BUCKETS * sizeof(*d->events.bucket));
+	d->events.bucket = hv_alloc((d->events.max_port / EVTCHN_BUCKET_PORTS + 1) * sizeof(*d->events.bucket));
 	if (d->events.poll_map && d->events.bucket)
 		return 0;
 	events_free(d);

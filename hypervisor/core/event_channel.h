@@ -66,9 +66,9 @@ struct vcpu_events {
 };
 
 /*
- * Sets up d->events for 2-level use. d->max_vcpus must be known. 0 or -ENOMEM.
+ * Sets up d->events for 2-level use, with ports up to max_port. d->max_vcpus must be known. 0 or -ENOMEM.
  */
-int __must_check events_init(struct domain *d);
+int __must_check events_init(struct domain *d, u32 max_port);
 /*
  * Closes every port for good and lets go of the guest's frames. 0, or -ERESTART
  * when preempt_check() asked to stop: call again. No locks may be held.

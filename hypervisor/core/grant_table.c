@@ -86,6 +86,7 @@ struct grant_table {
 	u32 max_maptrack;          /* [I] pages */
 	u32 nr_maptrack;           /* [G] pages */
 	u32 free_handle;           /* [G] list, NO_HANDLE at its end */
+	bool dead;                 /* [G] nobody looks at the shared entries any more, nor may anyone use one */
 	struct maptrack **maptrack; /* [G] from the first mapping on */
 	struct grant_frame frame[]; /* [G] max_frames */
 };
@@ -165,6 +166,10 @@ static int grant_acquire(struct domain *granter, u32 ref, domid_t user, bool wri
 	int status = GNTST_general_error;
 
 	spin_lock(&gt->lock);
+	if (gt->dead) {
+		status = GNTST_bad_domain;
+		goto out;
+	}
 	sh = entry_of(gt, ref, &act);
 	if (!sh) {
 		status = GNTST_bad_gntref;
@@ -218,7 +223,8 @@ static void grant_release(struct domain *granter, u32 ref, bool write)
 		act->readers--;
 		put_page(MFN(act->frame));
 	}
-	entry_unmark(sh, act);
+	if (!gt->dead)
+		entry_unmark(sh, act);
 	spin_unlock(&gt->lock);
 }
 
@@ -227,7 +233,7 @@ static void grant_release(struct domain *granter, u32 ref, bool write)
 /* 0, -ENOMEM, or -EINVAL above the limit. What was added before a failure stays. [G] */
 static int grow(struct domain *d, struct grant_table *gt, u32 nr_frames)
 {
-	if (nr_frames > gt->max_frames)
+	if (nr_frames > gt->max_frames || gt->dead)
 		return -EINVAL;
 	while (gt->nr_frames < nr_frames) {
 		struct grant_frame *f = &gt->frame[gt->nr_frames];
@@ -297,7 +303,7 @@ int grant_table_seed(struct domain *d, u32 ref, domid_t to, u32 frame)
 	struct shared_entry *sh;
 
 	spin_lock(&gt->lock);
-	sh = entry_of(gt, ref, &act);
+	sh = gt->dead ? NULL : entry_of(gt, ref, &act);
 	if (sh) {
 		__atomic_store_n(&sh->frame, frame, __ATOMIC_RELAXED);
 		__atomic_store_n(&sh->header, GTF_permit_access | (u32)to << 16, __ATOMIC_RELEASE);
@@ -776,6 +782,22 @@ int grant_table_destroy(struct domain *d)
 	return 0;
 }
 
+void grant_table_unshare(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+
+	if (!gt)
+		return;
+	spin_lock(&gt->lock);
+	gt->dead = true;
+	spin_unlock(&gt->lock);
+	/* Who has found an entry has the lock: from here on none is touched. */
+	for (u32 i = 0; i < gt->nr_frames; i++) {
+		unmap_frame(gt->frame[i].shared);
+		disown_shared_page(gt->frame[i].mfn, d);
+	}
+}
+
 void grant_table_free(struct domain *d)
 {
 	struct grant_table *gt = d->grant;
@@ -783,12 +805,8 @@ void grant_table_free(struct domain *d)
 	if (!gt)
 		return;
 	BUG_ON(gt->nr_maptrack);
-	for (u32 i = 0; i < gt->nr_frames; i++) {
-		unmap_frame(gt->frame[i].shared);
-		unshare_page(gt->frame[i].mfn);
-		free_pages(gt->frame[i].mfn, 0, true);
+	for (u32 i = 0; i < gt->nr_frames; i++)
 		hv_free(gt->frame[i].active);
-	}
 	hv_free(gt->maptrack);
 	hv_free(gt);
 	d->grant = NULL;

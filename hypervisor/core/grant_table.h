@@ -27,7 +27,12 @@ int __must_check grant_table_init(struct domain *d, u32 max_frames, u32 max_mapt
  * grants. Its page tables must be gone before. 0, or -ERESTART: call again.
  */
 int __must_check grant_table_destroy(struct domain *d);
-/* Frees the table, when the last reference to `d` is gone. */
+/*
+ * Nobody can use its entries any more; its pages are freed once nobody has them mapped. After
+ * grant_table_destroy(), once. Uses by others stay until they end them.
+ */
+void grant_table_unshare(struct domain *d);
+/* Frees the rest, when the last reference to `d` is gone. */
 void grant_table_free(struct domain *d);
 
 /*

@@ -30,10 +30,10 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[11] = hc_nosys,
 	[16] = hc_nosys,
 	[19] = hc_nosys,
-	[22] = hc_nosys,
 	[27 ... 28] = hc_nosys,
 	[31] = hc_nosys,
-	[34 ... 47] = hc_nosys,
+	[34] = hc_nosys,
+	[37 ... 47] = hc_nosys,
 	[49 ... 63] = hc_nosys,
 	[__HYPERVISOR_set_trap_table] = hc_set_trap_table,
 	[__HYPERVISOR_mmu_update] = hc_mmu_update,
@@ -47,6 +47,7 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[__HYPERVISOR_memory_op] = hc_memory_op,
 	[__HYPERVISOR_multicall] = hc_multicall,
 	[__HYPERVISOR_update_va_mapping] = hc_update_va_mapping,
+	[__HYPERVISOR_update_va_mapping_otherdomain] = hc_update_va_mapping_otherdomain,
 	[__HYPERVISOR_set_timer_op] = hc_set_timer_op,
 	[__HYPERVISOR_xen_version] = hc_xen_version,
 	[__HYPERVISOR_console_io] = hc_console_io,
@@ -60,6 +61,8 @@ const hypercall_fn hypercall_table[NR_HYPERCALLS] = {
 	[__HYPERVISOR_callback_op] = hc_callback_op,
 	[__HYPERVISOR_event_channel_op] = hc_event_channel_op,
 	[__HYPERVISOR_physdev_op] = hc_physdev_op,
+	[__HYPERVISOR_sysctl] = hc_sysctl,
+	[__HYPERVISOR_domctl] = hc_domctl,
 	[__HYPERVISOR_arch_0] = hc_mca,
 };
 
@@ -200,12 +203,8 @@ HYPERCALL(hc_grant_table_op)
 HYPERCALL(hc_vm_assist)
 {
 	struct domain *d = current->domain;
-	/* What a 64-bit PV guest may ask for; the 4gb-segment ones mean nothing here but are asked for. */
-	const u64 known = 1 << VMASST_TYPE_4gb_segments | 1 << VMASST_TYPE_4gb_segments_notify |
-			  1 << VMASST_TYPE_writable_pagetables | 1 << VMASST_TYPE_pae_extended_cr3 |
-			  1 << VMASST_TYPE_runstate_update_flag;
 
-	if (a2 >= 64 || !(known >> a2 & 1))
+	if (a2 >= 64 || !(VM_ASSIST_KNOWN >> a2 & 1))
 		return -EINVAL;
 	switch (a1) {
 	case VMASST_CMD_enable:

@@ -36,6 +36,7 @@ HYPERCALL(hc_update_descriptor);
 HYPERCALL(hc_memory_op);
 HYPERCALL(hc_multicall);
 HYPERCALL(hc_update_va_mapping);
+HYPERCALL(hc_update_va_mapping_otherdomain);
 HYPERCALL(hc_set_timer_op);
 HYPERCALL(hc_xen_version);
 HYPERCALL(hc_console_io);
@@ -49,6 +50,8 @@ HYPERCALL(hc_sched_op);
 HYPERCALL(hc_callback_op);
 HYPERCALL(hc_event_channel_op);
 HYPERCALL(hc_physdev_op);
+HYPERCALL(hc_domctl);
 HYPERCALL(hc_mca);
+HYPERCALL(hc_sysctl);
 
 #endif

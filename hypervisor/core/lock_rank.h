@@ -10,6 +10,7 @@
 
 enum lock_rank {
 	RANK_DOMCTL = 1,  /* one domctl at a time per domain */
+	RANK_CPUPOOL,     /* pools of CPUs, and which domain has which */
 	RANK_DOMLIST,     /* insertion and removal in the domain table */
 	RANK_DOMAIN,      /* struct domain: life cycle, memory limits */
 	RANK_GRANT,       /* a domain's grant table */
@@ -21,6 +22,7 @@ enum lock_rank {
 	RANK_PCI,
 	RANK_PAGE_ALLOC,  /* the buddy allocator */
 	RANK_SCHED,       /* one CPU's run queue */
+	RANK_CAP,         /* what a domain with a cap has used */
 	RANK_TIMER,       /* one CPU's timer heap */
 	RANK_TIME,        /* wall clock */
 	RANK_CONSOLE,     /* always innermost: anything may print */

@@ -20,6 +20,7 @@
 
 #define CMD_BITS 6
 #define EXCHANGE_MAX_PAGES 4096 /* at once; Linux asks for at most 512 */
+#define GUEST_MAP_ENTRIES 128 /* of XENMEM_set_memory_map, as libxl has room for */
 
 struct e820_map machine_map;
 
@@ -109,14 +110,19 @@ static void give_block(struct domain *d, u64 mfn, unsigned order, u64 gpfn)
 /* One extent for `d`, from gpfn on (or INVALID_M2P); its first frame in *mfn. */
 static bool new_extent(struct domain *d, unsigned order, unsigned bits, u64 gpfn, mfn_t *mfn)
 {
-	if (!room_for(d, 1ULL << order))
+	u64 pages = 1ULL << order;
+
+	if (!room_for(d, pages) || !page_alloc_has(d->claimed_pages, pages))
 		return false;
 	*mfn = alloc_pages(order, bits, d->is_privileged ? ALLOC_NOSCRUB : 0);
 	if (mfn_eq(*mfn, INVALID_MFN))
 		return false;
 	give_block(d, mfn->m, order, gpfn);
-	/* Two vcpus may both have found the last room. */
-	if (likely(room_for(d, 0)))
+	/* What was claimed has come. */
+	if (unlikely(d->claimed_pages))
+		(void)page_alloc_claim(&d->claimed_pages, d->claimed_pages - min(d->claimed_pages, pages));
+	/* Two vcpus may both have found the last room; and a domain that ends now looks for its frames just once. */
+	if (likely(room_for(d, 0) && !__atomic_load_n(&d->is_dying, __ATOMIC_SEQ_CST)))
 		return true;
 	release_extent(d, mfn->m, order);
 	return false;
@@ -158,6 +164,35 @@ static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
 	}
 	rc = i;
 out:
+	hypercall_target_put(d);
+	return rc;
+}
+
+/*
+ * XENMEM_claim_pages: memory that is free now stays so until the domain, which has `nr_extents` pages then, has got
+ * it. So a toolstack knows before it begins to build that there is enough.
+ */
+static long claim_pages(u64 arg)
+{
+	struct xen_memory_reservation r;
+	struct domain *d;
+	long rc;
+
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (r.extent_start || r.extent_order || r.mem_flags)
+		return -EINVAL;
+	if (!access_machine(current->domain))
+		return -EPERM;
+	d = reservation_target(r.domid, &rc);
+	if (!d)
+		return rc;
+	if (!r.nr_extents)
+		rc = page_alloc_claim(&d->claimed_pages, 0);
+	else if (d->claimed_pages || r.nr_extents <= d->tot_pages || r.nr_extents > d->max_pages || d->is_dying)
+		rc = -EINVAL;
+	else
+		rc = page_alloc_claim(&d->claimed_pages, r.nr_extents - d->tot_pages);
 	hypercall_target_put(d);
 	return rc;
 }
@@ -309,6 +344,149 @@ static long give_map(u64 arg, const struct e820_entry *e, u32 nr, bool whole)
 	return 0;
 }
 
+/* A map for a domain that has none yet, or another one. */
+static long set_memory_map(u64 arg)
+{
+	struct xen_foreign_memory_map f;
+	struct e820_entry *e, *old;
+	struct domain *d;
+	long rc;
+
+	if (copy_from_guest(&f, arg, sizeof(f)))
+		return -EFAULT;
+	if (f.map.nr_entries > GUEST_MAP_ENTRIES)
+		return -EINVAL;
+	d = reservation_target(f.domid, &rc);
+	if (!d)
+		return rc;
+	rc = -EPERM;
+	if (!access_machine(current->domain))
+		goto out;
+	e = hv_alloc(f.map.nr_entries * sizeof(*e) + 1);
+	rc = -ENOMEM;
+	if (!e)
+		goto out;
+	old = e;
+	rc = -EFAULT;
+	if (!copy_from_guest(e, f.map.buffer, f.map.nr_entries * sizeof(*e))) {
+		spin_lock(&d->lock);
+		old = d->e820;
+		d->e820 = e;
+		d->nr_e820 = f.map.nr_entries;
+		spin_unlock(&d->lock);
+		rc = 0;
+	}
+	hv_free(old);
+out:
+	hypercall_target_put(d);
+	return rc;
+}
+
+/* Where the M2P is: a frame number for each 2 MiB of it, for a toolstack that maps them as DOMID_XEN's. */
+static long machphys_mfn_list(u64 arg)
+{
+	struct xen_machphys_mfn_list l;
+	u64 mfn = 0;
+	u32 n;
+
+	if (!access_machine(current->domain))
+		return -EPERM;
+	if (copy_from_guest(&l, arg, sizeof(l)))
+		return -EFAULT;
+	for (n = 0; n < l.max_extents && (u64)n << 18 < max_page; n++) {
+		mfn_t chunk = m2p_chunk(n);
+
+		/* Where there is no memory there is no M2P; the list has no holes, so it says the one before again. */
+		mfn = mfn_eq(chunk, INVALID_MFN) ? mfn : chunk.m;
+		if (copy_to_guest(l.extent_start + n * 8, &mfn, 8))
+			return -EFAULT;
+	}
+	l.nr_extents = n;
+	return copy_to_guest(arg, &l, sizeof(l)) ? -EFAULT : 0;
+}
+
+/*
+ * XENMEM_acquire_resource: machine frames of what the hypervisor keeps for a domain, for the caller to map as that
+ * domain's. A version 1 grant table has no status frames; nothing else is there for PV.
+ */
+static long acquire_resource(u64 cmd, u64 arg, u64 start)
+{
+	struct xen_mem_acquire_resource r;
+	struct domain *d;
+	long rc;
+	u32 max;
+
+	if (copy_from_guest(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (r.pad)
+		return -EINVAL;
+	if (r.domid == DOMID_SELF || r.domid == current->domain->domain_id)
+		return -EPERM;
+	d = reservation_target(r.domid, &rc);
+	if (!d)
+		return rc;
+	rc = -EOPNOTSUPP;
+	if (r.type != XENMEM_resource_grant_table)
+		goto out;
+	rc = -EINVAL;
+	if (r.id > XENMEM_resource_grant_table_id_status)
+		goto out;
+	max = r.id == XENMEM_resource_grant_table_id_shared ? grant_table_max_frames(d) : 0;
+	if (!r.frame_list) {
+		if (r.nr_frames)
+			goto out;
+		rc = copy_to_guest(arg + offsetof(struct xen_mem_acquire_resource, nr_frames), &max, 4) ? -EFAULT : 0;
+		goto out;
+	}
+	if (r.frame > max || r.nr_frames > max - r.frame)
+		goto out;
+	rc = 0;
+	for (u64 i = start; i < r.nr_frames && !rc; i++) {
+		mfn_t mfn;
+
+		if (i != start && preempt_check()) {
+			rc = continue_at(cmd, arg, i);
+			break;
+		}
+		rc = grant_table_frame(d, r.frame + i, &mfn);
+		if (!rc && copy_to_guest(r.frame_list + i * 8, &mfn.m, 8))
+			rc = -EFAULT;
+	}
+out:
+	hypercall_target_put(d);
+	return rc;
+}
+
+/* A PV domain has no table of its physical memory that could be changed. */
+static long physmap(u64 arg)
+{
+	struct domain *d;
+	domid_t id;
+	long rc;
+
+	if (copy_from_guest(&id, arg, sizeof(id)))
+		return -EFAULT;
+	d = reservation_target(id, &rc);
+	if (!d)
+		return rc;
+	hypercall_target_put(d);
+	return -EACCES;
+}
+
+/* The caller's own map, which a toolstack may be about to replace. */
+static long own_map(struct domain *d, u64 arg)
+{
+	struct e820_entry e[GUEST_MAP_ENTRIES];
+	u32 nr;
+
+	spin_lock(&d->lock);
+	nr = d->e820 ? d->nr_e820 : 0;
+	if (nr)
+		memcpy(e, d->e820, nr * sizeof(*e));
+	spin_unlock(&d->lock);
+	return nr ? give_map(arg, e, nr, false) : -ENOSYS;
+}
+
 static long machphys_mapping(u64 arg)
 {
 	const struct xen_machphys_mapping m = { M2P_RO_START, M2P_RO_END, max_page - 1 };
@@ -365,7 +543,22 @@ HYPERCALL(hc_memory_op)
 	case XENMEM_maximum_gpfn:
 		return about_domain(cmd, a2);
 	case XENMEM_memory_map:
-		return d->e820 ? give_map(a2, d->e820, d->nr_e820, false) : -ENOSYS;
+		return own_map(d, a2);
+	case XENMEM_set_memory_map:
+		return set_memory_map(a2);
+	case XENMEM_claim_pages:
+		return claim_pages(a2);
+	case XENMEM_machphys_mfn_list:
+		return machphys_mfn_list(a2);
+	case XENMEM_acquire_resource:
+		return acquire_resource(cmd, a2, start);
+	case XENMEM_add_to_physmap:
+	case XENMEM_remove_from_physmap:
+	case XENMEM_add_to_physmap_batch:
+		return physmap(a2);
+	case XENMEM_get_sharing_freed_pages:
+	case XENMEM_get_sharing_shared_pages:
+		return access_machine(d) ? 0 : -EPERM;
 	case XENMEM_machine_memory_map:
 		return access_machine(d) ? give_map(a2, machine_map.e, machine_map.nr, true) : -EPERM;
 	case XENMEM_machphys_mapping:

@@ -62,7 +62,9 @@ static struct {
 	u32 head[NR_ZONES][NR_ORDERS];
 	u32 nonempty[NR_ZONES];
 	u64 nr_free;
+	u64 free_in[NR_ZONES];
 	u64 nr_total;
+	u64 nr_claimed;
 } heap = { .lock = SPINLOCK(RANK_PAGE_ALLOC, "page_alloc") };
 
 static unsigned int zone_of(u64 mfn)
@@ -86,6 +88,7 @@ static void list_insert(u32 mfn, unsigned int order, enum cleanness clean)
 	u32 *head = &heap.head[zone][order];
 	struct page_info *pg = &frame_table[mfn];
 
+	heap.free_in[zone] += 1ULL << order;
 	pg->count = COUNT_UNOWNED;
 	pg->type = PGT_free | (u64)order << FREE_order_shift | (u64)clean << FREE_clean_shift | *head;
 	if (*head)
@@ -102,6 +105,7 @@ static void list_remove(u32 mfn, unsigned int order)
 	u32 next = pg->type & FREE_next_mask;
 	u32 prev = pg->count & FREE_prev_mask;
 
+	heap.free_in[zone] -= 1ULL << order;
 	if (next)
 		frame_table[next].count = pg->count;
 	if (prev) {
@@ -235,9 +239,45 @@ void page_alloc_adopt(u64 nr)
 	spin_unlock(&heap.lock);
 }
 
+int page_alloc_claim(u64 *claim, u64 pages)
+{
+	int rc = -ENOMEM;
+	u64 others;
+
+	spin_lock(&heap.lock);
+	others = heap.nr_claimed - *claim;
+	if (pages <= *claim || (heap.nr_free >= others && pages <= heap.nr_free - others)) {
+		heap.nr_claimed = others + pages;
+		*claim = pages;
+		rc = 0;
+	}
+	spin_unlock(&heap.lock);
+	return rc;
+}
+
+bool page_alloc_has(u64 claim, u64 pages)
+{
+	return free_page_count() + claim >= claimed_page_count() + pages;
+}
+
+u64 claimed_page_count(void)
+{
+	return READ_ONCE(heap.nr_claimed);
+}
+
 u64 free_page_count(void)
 {
 	return READ_ONCE(heap.nr_free);
+}
+
+u64 free_pages_between(unsigned int min_bits, unsigned int max_bits)
+{
+	u64 sum = 0;
+
+	for (unsigned int zone = 1; zone < NR_ZONES; zone++)
+		if (zone + PAGE_SHIFT > min_bits && (!max_bits || zone + PAGE_SHIFT <= max_bits))
+			sum += READ_ONCE(heap.free_in[zone]);
+	return sum;
 }
 
 u64 total_page_count(void)

@@ -85,8 +85,20 @@ void free_pages(mfn_t first, unsigned int order, bool dirty);
 /* `nr` frames of RAM went into use without ever having been free; they count as given to the heap. */
 void page_alloc_adopt(u64 nr);
 
+/*
+ * Sets the claim *claim, which is kept with its owner: `pages` free ones that others don't get. 0, or -ENOMEM where
+ * too few are free and not claimed by others; the claim is unchanged then.
+ */
+int page_alloc_claim(u64 *claim, u64 pages);
+/* Are `pages` free for the owner of `claim`? Others may be quicker. */
+bool page_alloc_has(u64 claim, u64 pages);
+/* All claims together. */
+u64 claimed_page_count(void);
+
 /* Frames free now. */
 u64 free_page_count(void);
+/* Of these, frames at or above 2^min_bits and below 2^max_bits bytes (0: no limit). */
+u64 free_pages_between(unsigned int min_bits, unsigned int max_bits);
 /* Frames ever given to the heap. */
 u64 total_page_count(void);
 

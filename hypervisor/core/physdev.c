@@ -172,6 +172,16 @@ static void release_pirq(struct pirq *p)
 	p->irq = -1;
 }
 
+void pirqs_free(struct domain *d)
+{
+	for (u32 n = 0; n < d->pirqs.nr; n++)
+		if (d->pirqs.pirq[n].mapped)
+			release_pirq(&d->pirqs.pirq[n]);
+	hv_free(d->pirqs.pirq);
+	d->pirqs.pirq = NULL;
+	d->pirqs.nr = 0;
+}
+
 static int unmap_number(struct domain *d, u32 n)
 {
 	struct pirq *p = pirq_of(d, n);

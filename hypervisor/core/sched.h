@@ -4,13 +4,26 @@
 #define CORE_SCHED_H
 
 #include "core/domain.h"
-
-#define SCHED_WEIGHT_DEFAULT 256 /* as in Xen's schedulers */
+#include "core/sched_credit.h"
 
 /* The queue of `cpu`, before anything runs there. */
 void sched_cpu_init(u32 cpu);
+/* A waking vcpu that is less than this ahead waits for the end of the slice (sysctl scheduler_op), ns. */
+extern u32 sched_ratelimit_ns;
+/* How long `cpu` had nothing to run, ns. */
+u64 sched_idle_ns(u32 cpu);
 /* Makes a vcpu that may run runnable, on its own CPU or an idle one. */
 void sched_wake(struct vcpu *v);
+/* What CPUs v may use has changed: it leaves one that it may not. */
+void sched_recheck(struct vcpu *v);
+/* Affinity: nr_cpus bits each, NULL for no change. -EINVAL: `hard` has no CPU of v's pool. -ENOMEM. */
+long sched_set_affinity(struct vcpu *v, const u64 *hard, const u64 *soft);
+/* Most of the CPU time that a domain may have, in percent of one CPU; 0: no limit. 0 or -ENOMEM. */
+long sched_set_cap(struct domain *d, u32 percent);
+u32 sched_cap(const struct domain *d);
+/* Before they are freed, when nobody can find them any more. No locks held. */
+void sched_vcpu_end(struct vcpu *v);
+void sched_domain_end(struct domain *d);
 /* v must stop as soon as possible: it went down, or its domain did. */
 void sched_stop(struct vcpu *v);
 /* v, which runs here, lets others go first. */

@@ -132,10 +132,29 @@ void domain_shutdown(struct domain *d, u8 reason)
 	send_global_virq(dom0, VIRQ_DOM_EXC);
 }
 
+static long remote_shutdown(const struct domain *caller, const struct sched_remote_shutdown *r)
+{
+	struct domain *d;
+	long rc = -EPERM;
+
+	if (r->reason > SHUTDOWN_MAX)
+		return -EINVAL;
+	d = get_domain(r->domain_id);
+	if (!d)
+		return -ESRCH;
+	if (d != caller && access_control(caller, d)) {
+		domain_shutdown(d, r->reason);
+		rc = 0;
+	}
+	put_domain(d);
+	return rc;
+}
+
 HYPERCALL(hc_sched_op)
 {
 	struct vcpu *v = current;
 	struct sched_watchdog dog;
+	struct sched_remote_shutdown remote;
 	u32 reason;
 
 	switch (a1) {
@@ -153,6 +172,10 @@ HYPERCALL(hc_sched_op)
 		return 0;
 	case SCHEDOP_poll:
 		return poll(v, a2);
+	case SCHEDOP_remote_shutdown:
+		if (copy_from_guest(&remote, a2, sizeof(remote)))
+			return -EFAULT;
+		return remote_shutdown(v->domain, &remote);
 	case SCHEDOP_watchdog:
 		if (copy_from_guest(&dog, a2, sizeof(dog)))
 			return -EFAULT;

@@ -61,11 +61,12 @@ static void publish_locked(struct domain *d)
 {
 	struct shared_info *s = d->shared_info;
 	u32 version = (s->wc_version & ~1u) + 1;
+	u64 sec = wc_sec + d->time_offset;
 
 	WRITE_ONCE(s->wc_version, version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	s->wc_sec = wc_sec;
-	s->wc_sec_hi = wc_sec >> 32;
+	s->wc_sec = sec;
+	s->wc_sec_hi = sec >> 32;
 	s->wc_nsec = wc_nsec;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	WRITE_ONCE(s->wc_version, version + 1);

@@ -131,6 +131,14 @@ static long register_area(struct vcpu *v, u64 gva, u64 *slot, size_t bytes)
 	return 0;
 }
 
+void vcpu_send_nmi(struct vcpu *v)
+{
+	v->pv.nmi_pending = 1;
+	/* Should it come to a CPU only now, it is looked for there. */
+	set_work(READ_ONCE(v->processor), WORK_NMI);
+	vcpu_kick(v);
+}
+
 HYPERCALL(hc_vcpu_op)
 {
 	struct domain *d = current->domain;
@@ -175,10 +183,7 @@ HYPERCALL(hc_vcpu_op)
 	case VCPUOP_send_nmi:
 		if (a3)
 			return -EINVAL;
-		v->pv.nmi_pending = 1;
-		/* Should it come to a CPU only now, it is looked for there. */
-		set_work(READ_ONCE(v->processor), WORK_NMI);
-		vcpu_kick(v);
+		vcpu_send_nmi(v);
 		return 0;
 	default:
 		return -ENOSYS;

@@ -26,6 +26,7 @@
 #define EXDEV 18
 #define ENODEV 19
 #define EINVAL 22
+#define ENFILE 23
 #define ENOSPC 28
 #define ERANGE 34
 #define ENOSYS 38
@@ -34,6 +35,8 @@
 #define EILSEQ 84
 #define ERESTART 85 /* internal: the hypercall continues, never seen by a guest */
 #define EOPNOTSUPP 95
+#define EADDRINUSE 98
+#define ENOBUFS 105
 #endif
 
 #endif

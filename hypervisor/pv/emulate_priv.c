@@ -318,7 +318,7 @@ static bool write_cr(struct vcpu *v, unsigned cr, u64 val)
 
 static void do_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 {
-	struct policy_guest g = { .privileged = v->domain->is_privileged, .xcr0 = v->xcr0 };
+	struct policy_guest g = { .policy = v->domain->policy, .privileged = v->domain->is_privileged, .xcr0 = v->xcr0 };
 	u32 out[4];
 
 	policy_cpuid(&g, regs->rax, regs->rcx, out);

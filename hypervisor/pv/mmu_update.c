@@ -196,10 +196,11 @@ static inline __attribute__((always_inline)) long mmu_updates(struct vcpu *v, u6
 		rc = read_request(gva, &ptr, &val);
 		if (unlikely(rc))
 			break;
-		if (likely((ptr & 3) == MMU_NORMAL_PT_UPDATE || (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD))
+		/* "Not translated", the fourth kind, is what every frame number of a PV guest is. */
+		if (likely((ptr & 3) != MMU_MACHPHYS_UPDATE))
 			rc = update_one(v, ptr, val, (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, pt_owner, pg_owner, &held);
 		else
-			rc = (ptr & 3) == MMU_MACHPHYS_UPDATE ? machphys_one(ptr, val, pg_owner) : -EINVAL;
+			rc = machphys_one(ptr, val, pg_owner);
 		if (unlikely(rc))
 			break;
 		done++;
@@ -320,6 +321,27 @@ HYPERCALL(hc_update_va_mapping)
 	if (unlikely(rc))
 		return rc;
 	return a3 ? flush_va(v, a1, a3) : 0;
+}
+
+HYPERCALL(hc_update_va_mapping_otherdomain)
+{
+	struct vcpu *v = current;
+	struct domain *pt_owner, *pg_owner;
+	mfn_t table;
+	u64 *pl1e;
+	int rc = find_domains(v->domain, (domid_t)a4, &pt_owner, &pg_owner);
+
+	if (rc)
+		return rc;
+	pl1e = guest_l1_entry(v, a1, &table);
+	rc = -EINVAL;
+	if (pl1e) {
+		rc = mod_l1_entry(v, pl1e, a2, false, v->domain, pg_owner);
+		unmap_frame(pl1e);
+		release_page_table(v, table);
+	}
+	put_domains(v->domain, pt_owner, pg_owner);
+	return rc ?: flush_va(v, a1, a3);
 }
 
 /* --- mmuext_op ------------------------------------------------------------------- */

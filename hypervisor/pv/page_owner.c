@@ -60,11 +60,49 @@ void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable)
 	__atomic_store_n(&pg->count, 1 | (u64)d->domain_id << PGC_owner_shift, __ATOMIC_RELEASE);
 }
 
-void unshare_page(mfn_t mfn)
+void disown_shared_page(mfn_t mfn, struct domain *d)
 {
-	struct page_info *pg = mfn_to_page(mfn);
+	/* Counted like any frame of d's from now on: who has it mapped keeps it, and with it the domain's id. */
+	__atomic_fetch_add(&d->tot_pages, 1, __ATOMIC_SEQ_CST);
+	put_page_writable(mfn);
+}
 
-	ASSERT((pg->count & PGC_count_mask) == 1 && (pg->type & PGT_count_mask) == 1);
-	pg->type = 0;
-	pg->count = PGC_owner_none << PGC_owner_shift;
+/*
+ * Frees those frames of first..first+63 that `d` owns and nobody refers to, all behind one flush of TLBs; takes the
+ * owner's reference of the others, which are freed when their last user lets go.
+ */
+u32 release_owned_pages(u64 first, struct domain *d)
+{
+	const u64 alone = 1 | PGC_allocated | (u64)d->domain_id << PGC_owner_shift;
+	u64 ours = 0;
+	u32 n = 0;
+
+	for (u32 i = 0; i < 64; i++) {
+		u64 x = alone;
+		struct page_info *pg = mfn_to_page(MFN(first + i));
+
+		/* The one reference is the owner's: after the exchange nobody can get another. */
+		if (!(pg->type & PGT_count_mask) && cmpxchg64(&pg->count, &x, PGC_owner_none << PGC_owner_shift)) {
+			ours |= 1ULL << i;
+			n++;
+		} else if ((x & (PGC_owner_mask | PGC_allocated)) == (alone & ~1ULL)) {
+			release_owned_page(MFN(first + i), d);
+		}
+	}
+	if (!ours)
+		return 0;
+	flush_tlb_since(tlb_clock());
+	for (u32 i = 0; i < 64; i++) {
+		if (!(ours >> i & 1))
+			continue;
+		mfn_to_page(MFN(first + i))->type = 0;
+		m2p_set(MFN(first + i), ~0ULL);
+		if (~ours)
+			free_pages(MFN(first + i), 0, true);
+	}
+	if (!~ours)
+		free_pages(MFN(first), 6, true);
+	if (!__atomic_sub_fetch(&d->tot_pages, n, __ATOMIC_SEQ_CST))
+		domain_frames_gone(d);
+	return n;
 }

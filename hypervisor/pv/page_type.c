@@ -91,8 +91,9 @@ static __attribute__((noinline)) void free_owned_page(mfn_t mfn, domid_t owner)
 	if (TYPE_OF(pg->type) != PGT_none || (pg->type & PGT_readable))
 		flush_tlb_since(tlb_clock());
 	m2p_set(mfn, ~0ULL);
-	__atomic_fetch_sub(&d->tot_pages, 1, __ATOMIC_SEQ_CST);
 	free_pages(mfn, 0, true);
+	if (!__atomic_sub_fetch(&d->tot_pages, 1, __ATOMIC_SEQ_CST))
+		domain_frames_gone(d);
 }
 
 void put_page(mfn_t mfn)

@@ -125,7 +125,13 @@ void assign_pages(mfn_t first, u64 nr, struct domain *d);
 bool release_owned_page(mfn_t mfn, struct domain *d);
 /* A hypervisor frame (from alloc_pages) becomes mappable by `d`. */
 void share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
-void unshare_page(mfn_t mfn);
+/* Ends the sharing of a writable one for good: it is freed once nobody has it mapped any more. */
+void disown_shared_page(mfn_t mfn, struct domain *d);
+/*
+ * release_owned_page() for the 64 frames from `first` on, a multiple of 64, all of which have a frame table entry.
+ * The domain is dying and has no page tables left. How many were freed at once.
+ */
+u32 release_owned_pages(u64 first, struct domain *d);
 
 /* To be supplied: the M2P entry of a frame (x86/paging.h), domains by id. */
 /* Fills the hypervisor's slots of a new L4 of `d`. */

@@ -49,16 +49,28 @@ int pv_domain_init(struct domain *d)
 	mfn_t l3 = alloc_pages(0, 0, 0), l2 = alloc_pages(0, 0, 0);
 
 	d->pv.perdomain_l1 = hv_alloc(((d->max_vcpus + 15) / 16) * sizeof(u64 *));
-	if (mfn_eq(l3, INVALID_MFN) || mfn_eq(l2, INVALID_MFN) || !d->pv.perdomain_l1)
-		return -ENOMEM;
 	d->pv.perdomain_l3_mfn = l3;
-	d->pv.perdomain_l3 = mfn_to_virt(l3);
-	d->pv.perdomain_l2 = mfn_to_virt(l2);
+	d->pv.perdomain_l3 = mfn_eq(l3, INVALID_MFN) ? NULL : mfn_to_virt(l3);
+	d->pv.perdomain_l2 = mfn_eq(l2, INVALID_MFN) ? NULL : mfn_to_virt(l2);
+	if (!d->pv.perdomain_l3 || !d->pv.perdomain_l2 || !d->pv.perdomain_l1)
+		return -ENOMEM;
 	d->pv.perdomain_l3[0] = l2.m << PAGE_SHIFT | HV_TABLE;
 	d->pv.xpti = d->is_privileged ? cpu_features.xpti_dom0 : cpu_features.xpti_domu;
 	if (d->is_privileged ? cpu_features.l1tf_dom0 : cpu_features.l1tf_domu)
 		d->pv.l1tf_end = (u64)max_page << PAGE_SHIFT;
 	return 0;
+}
+
+void pv_domain_free(struct domain *d)
+{
+	for (u32 i = 0; d->pv.perdomain_l1 && i < (d->max_vcpus + 15) / 16; i++)
+		if (d->pv.perdomain_l1[i])
+			free_pages(virt_to_mfn(d->pv.perdomain_l1[i]), 0, false);
+	hv_free(d->pv.perdomain_l1);
+	if (d->pv.perdomain_l2)
+		free_pages(virt_to_mfn(d->pv.perdomain_l2), 0, false);
+	if (d->pv.perdomain_l3)
+		free_pages(d->pv.perdomain_l3_mfn, 0, false);
 }
 
 int pv_vcpu_init(struct vcpu *v)
@@ -539,6 +551,32 @@ static int context_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 	return 0;
 }
 
+/* What it has of tables it keeps once it has a context: a toolstack changes registers of a vcpu that waits. */
+static bool same_tables(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	for (u32 i = 0; i < (c->gdt_ents + 511) / 512 && i < GDT_GUEST_FRAMES; i++)
+		if (v->pv.gdt_frames[i].m != c->gdt_frames[i])
+			return false;
+	return xen_cr3_to_pfn(c->ctrlreg[3]) == v->pv.kernel_cr3 >> PAGE_SHIFT &&
+	       xen_cr3_to_pfn(c->ctrlreg[1]) == v->pv.user_cr3 >> PAGE_SHIFT && c->gdt_ents == v->pv.gdt_ents &&
+	       c->ldt_base == v->pv.ldt_base && c->ldt_ents == v->pv.ldt_ents;
+}
+
+static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	int rc;
+
+	if (!ldt_ok(c->ldt_base, c->ldt_ents))
+		return -EINVAL;
+	/* It has never run, so nothing of it is loaded anywhere. */
+	if (c->gdt_ents && (rc = pv_set_gdt(v, c->gdt_frames, c->gdt_ents)))
+		return rc;
+	rc = context_tables(v, c);
+	if (rc && c->gdt_ents)
+		pv_set_gdt(v, NULL, 0);
+	return rc;
+}
+
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	struct pv_vcpu *pv = &v->pv;
@@ -547,17 +585,11 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	/* It would begin in user mode without tables for that. */
 	if (!(c->flags & VGCF_in_kernel) && !c->ctrlreg[1])
 		return -EINVAL;
-	if (!ldt_ok(c->ldt_base, c->ldt_ents))
-		return -EINVAL;
-	/* It has never run, so nothing of it is loaded anywhere. */
-	if (c->gdt_ents && (rc = pv_set_gdt(v, c->gdt_frames, c->gdt_ents)))
+	if (v->initialised && !same_tables(v, c))
+		return -EOPNOTSUPP;
+	rc = v->initialised ? 0 : take_tables(v, c);
+	if (rc)
 		return rc;
-	rc = context_tables(v, c);
-	if (rc) {
-		if (c->gdt_ents)
-			pv_set_gdt(v, NULL, 0);
-		return rc;
-	}
 	pv->regs = c->user_regs;
 	pv->regs.cs |= 3;
 	pv->regs.ss |= 3;
@@ -592,6 +624,67 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->ldt_ents = c->ldt_ents;
 	if (c->flags & VGCF_i387_valid)
 		fpu_set_image(v, &c->fpu_ctxt);
-	/* Of vm_assist only the first vcpu's counts, which never comes here. */
+	return 0;
+}
+
+void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c)
+{
+	const struct pv_vcpu *pv = &v->pv;
+
+	memcpy(&c->fpu_ctxt, v->fpu, sizeof(c->fpu_ctxt));
+	c->flags = VGCF_i387_valid | (pv->kernel_mode ? VGCF_in_kernel : 0) | (READ_ONCE(v->down) ? 0 : VGCF_online) |
+		   (pv->failsafe.masks ? VGCF_failsafe_disables_events : 0) |
+		   (pv->syscall.masks ? VGCF_syscall_disables_events : 0);
+	c->user_regs = pv->regs;
+	c->user_regs.rflags |= (u64)pv->iopl << 12;
+	c->user_regs.entry_vector = 0;
+	c->user_regs.ds = pv->ds;
+	c->user_regs.es = pv->es;
+	c->user_regs.fs = pv->fs;
+	c->user_regs.gs = pv->gs;
+	for (unsigned i = 0; i < NR_TRAPS; i++)
+		if (pv->traps[i].rip)
+			c->trap_ctxt[i] = (struct trap_info){ .vector = i, .cs = GUEST_CS64, .address = pv->traps[i].rip,
+							      .flags = pv->traps[i].dpl | (pv->traps[i].masks ? 4 : 0) };
+	c->ldt_base = pv->ldt_base;
+	c->ldt_ents = pv->ldt_ents;
+	c->gdt_ents = pv->gdt_ents;
+	for (unsigned i = 0; i < (pv->gdt_ents + 511) / 512; i++)
+		c->gdt_frames[i] = pv->gdt_frames[i].m;
+	c->kernel_ss = pv->kernel_ss;
+	c->kernel_sp = pv->kernel_sp;
+	c->ctrlreg[0] = (read_cr0() & ~CR0_TS) | pv->cr0_ts;
+	c->ctrlreg[1] = xen_pfn_to_cr3(pv->user_cr3 >> PAGE_SHIFT);
+	c->ctrlreg[3] = xen_pfn_to_cr3(pv->kernel_cr3 >> PAGE_SHIFT);
+	c->ctrlreg[4] = pv->cr4;
+	memcpy(c->debugreg, pv->dr, sizeof(c->debugreg));
+	c->event_callback_eip = pv->event.rip;
+	c->failsafe_callback_eip = pv->failsafe.rip;
+	c->syscall_callback_eip = pv->syscall.rip;
+	c->vm_assist = v->domain->vm_assist;
+	c->fs_base = pv->fs_base;
+	c->gs_base_kernel = pv->gs_base_kernel;
+	c->gs_base_user = pv->gs_base_user;
+}
+
+int pv_vcpu_release(struct vcpu *v)
+{
+	u64 *root[] = { &v->pv.user_cr3, &v->pv.kernel_cr3 };
+	struct vcpu *self = current;
+
+	if (pt_job_resume(self))
+		return -ERESTART;
+	pv_set_gdt(v, NULL, 0);
+	pv_drop_ldt(v);
+	for (unsigned i = 0; i < ARRAY_SIZE(root); i++) {
+		mfn_t mfn = MFN(*root[i] >> PAGE_SHIFT);
+
+		if (!*root[i])
+			continue;
+		*root[i] = 0;
+		put_page_table(self, mfn);
+		if (pt_job_resume(self))
+			return -ERESTART;
+	}
 	return 0;
 }

@@ -31,6 +31,8 @@ void pv_unload(void);
 /* Makes the GDT and LDT slot, and the first use of its page, ready. 0 or -ENOMEM. */
 int pv_vcpu_init(struct vcpu *v);
 int pv_domain_init(struct domain *d);
+/* Frees what they made; none of its vcpus is on a CPU, and no table of the domain is left. */
+void pv_domain_free(struct domain *d);
 
 /* MMUEXT_SET_LDT. 0 or -EINVAL. */
 int pv_set_ldt(struct vcpu *v, u64 base, u32 ents);
@@ -41,8 +43,15 @@ void pv_drop_ldt(struct vcpu *v);
 int pv_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
 /* Debug register `reg` (0-3, 6, 7). 0, -EPERM: it would watch the hypervisor or I/O, -EINVAL. */
 int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value);
-/* VCPUOP_initialise: 0, -EINVAL, -ERESTART. */
+/*
+ * VCPUOP_initialise and XEN_DOMCTL_setvcpucontext; v is on no CPU. 0, -EINVAL, -ERESTART; -EOPNOTSUPP: it has a
+ * context already, with other tables.
+ */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+/* The other way; v is on no CPU, *c is zero. */
+void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
+/* v will never run again, and no job of its is left: gives up its tables and descriptor frames. 0, -ERESTART: call again. */
+int pv_vcpu_release(struct vcpu *v);
 
 /* --- Getting the guest's attention (bounce.c) --- */
 

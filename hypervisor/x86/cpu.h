@@ -26,6 +26,7 @@ struct vcpu;
 #define WORK_QUIESCE 0x20  /* another CPU waits for readers: x86/smp.c */
 #define WORK_MCE 0x40      /* dom0 is to hear of machine checks: x86/mce.c */
 #define WORK_MICROCODE 0x80 /* load what was chosen: x86/microcode.c */
+#define WORK_REAP 0x100    /* domains wait to be freed: core/domain.c */
 
 struct cpu_info {
 	struct cpu_user_regs regs; /* pushed here by every entry from a guest */

@@ -234,6 +234,30 @@ static void __init mark_io_frames(const struct e820_map *map)
 	}
 }
 
+mfn_t m2p_chunk(u64 gib)
+{
+	u64 va = M2P_START + gib * MiB(2), *l3 = maddr_to_virt(idle_l4[idx(va, 4)] & PTE_MFN_MASK), *l2;
+
+	if (!(l3[idx(va, 3)] & PTE_P))
+		return INVALID_MFN;
+	l2 = maddr_to_virt(l3[idx(va, 3)] & PTE_MFN_MASK);
+	return l2[idx(va, 2)] & PTE_P ? MFN((l2[idx(va, 2)] & PTE_MFN_MASK) >> PAGE_SHIFT) : INVALID_MFN;
+}
+
+/* Toolstacks read the M2P as frames of DOMID_XEN. As seg_desc nobody can map them to write. */
+static void __init show_m2p(void)
+{
+	for (u64 gib = 0; gib << 18 < max_page; gib++) {
+		mfn_t first = m2p_chunk(gib);
+
+		for (u64 i = 0; !mfn_eq(first, INVALID_MFN) && i < 512; i++)
+			*mfn_to_page(MFN(first.m + i)) = (struct page_info){
+				.count = 1 | (u64)DOMID_XEN << PGC_owner_shift,
+				.type = PGT_seg_desc | PGT_validated | (u64)DOMID_XEN << PGT_owner_shift | 1,
+			};
+	}
+}
+
 void __init paging_init(const struct e820_map *map)
 {
 	u64 *l4;
@@ -259,6 +283,7 @@ void __init paging_init(const struct e820_map *map)
 	make_m2p(l4);
 	write_cr3(virt_to_maddr(l4));
 	mark_io_frames(map);
+	show_m2p();
 	boot_memory_to_heap();
 	heap_ready = true;
 }

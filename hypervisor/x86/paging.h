@@ -20,6 +20,9 @@ static inline mfn_t virt_to_mfn(const void *va) { return MFN(virt_to_maddr(va) >
 #define M2P ((u64 *)M2P_START)
 #define INVALID_M2P (~0ULL)
 
+/* First frame of the 2 MiB of M2P that describe the `gib`th GiB; INVALID_MFN where there is no memory. */
+mfn_t m2p_chunk(u64 gib);
+
 /* L4 with nothing but the hypervisor in it: idle vcpus run on it, new L4s copy it. */
 extern u64 *idle_l4;
 extern mfn_t idle_l4_mfn;

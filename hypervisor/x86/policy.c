@@ -27,13 +27,6 @@
 
 #define FEATURE(x) X86_FEATURE_##x
 
-enum { EAX, EBX, ECX, EDX };
-
-#define BASIC_LEAVES 0xe  /* 0..0xd */
-#define EXT_LEAVES 0x22   /* 0x80000000..0x80000021 */
-#define CACHE_LEAVES 8
-#define XSTATE_LEAVES 8   /* XCR0 bits 0..7 */
-
 #define XCR0_X87 (1ULL << 0)
 #define XCR0_SSE (1ULL << 1)
 #define XCR0_AVX (1ULL << 2)
@@ -46,16 +39,13 @@ enum { EAX, EBX, ECX, EDX };
 
 struct host_cpu host_cpu;
 
+struct cpu_policy pv_policy, host_policy;
+
 static struct {
-	u32 feature[X86_FEATURE_WORDS];
-	u32 basic[BASIC_LEAVES][4];
-	u32 ext[EXT_LEAVES][4];
-	u32 cache[CACHE_LEAVES][4];
-	u32 xstate[XSTATE_LEAVES][4];
 	u32 e7d_dom0;
 	struct policy_time time;
 	u8 machine_bits;
-} policy;
+} extra;
 
 static const u16 shown[] __initconst = {
 	FEATURE(FPU), FEATURE(DE), FEATURE(TSC), FEATURE(MSR), FEATURE(PAE), FEATURE(MCE), FEATURE(CX8),
@@ -142,7 +132,35 @@ static void __init word_set(u32 *words, u32 feature, bool on)
 
 static bool guest_has(u32 feature)
 {
-	return word_has(policy.feature, feature);
+	return word_has(pv_policy.feature, feature);
+}
+
+static const u8 feature_place[X86_FEATURE_WORDS][3] = {
+	[FEATURE_1D] = { 1, 0, EDX }, [FEATURE_1C] = { 1, 0, ECX }, [FEATURE_E1D] = { 0x81, 0, EDX },
+	[FEATURE_E1C] = { 0x81, 0, ECX }, [FEATURE_DA1] = { 0xd, 1, EAX }, [FEATURE_7B0] = { 7, 0, EBX },
+	[FEATURE_7C0] = { 7, 0, ECX }, [FEATURE_E7D] = { 0x87, 0, EDX }, [FEATURE_E8B] = { 0x88, 0, EBX },
+	[FEATURE_7D0] = { 7, 0, EDX }, [FEATURE_7A1] = { 7, 1, EAX }, [FEATURE_E21A] = { 0xa1, 0, EAX },
+	[FEATURE_7B1] = { 7, 1, EBX }, [FEATURE_7D2] = { 7, 2, EDX },
+};
+
+u32 *policy_place(struct cpu_policy *p, u32 leaf, u32 sub)
+{
+	if (leaf == 4)
+		return sub < CACHE_LEAVES ? p->cache[sub] : NULL;
+	if (leaf == 7)
+		return sub < FEATURE_LEAVES ? p->feat[sub] : NULL;
+	if (leaf == 0xd)
+		return sub < XSTATE_LEAVES ? p->xstate[sub] : NULL;
+	if (leaf < BASIC_LEAVES)
+		return p->basic[leaf];
+	return leaf - 0x80000000 < EXT_LEAVES ? p->ext[leaf - 0x80000000] : NULL;
+}
+
+u32 *policy_feature_word(struct cpu_policy *p, u32 word)
+{
+	const u8 *at = feature_place[word];
+
+	return &policy_place(p, at[0] & 0x80 ? 0x80000000 | (at[0] & 0x7f) : at[0], at[1])[at[2]];
 }
 
 u64 policy_guest_cr4(void)
@@ -283,9 +301,9 @@ static void __init choose_xcr0(struct host_cpu *c, cpuid_raw_t raw)
 		if (!(c->guest_xcr0 >> n & 1))
 			continue;
 		raw(0xd, n, out);
-		policy.xstate[n][EAX] = out[EAX];
-		policy.xstate[n][EBX] = out[EBX];
-		policy.xstate[n][ECX] = out[ECX] & 2; /* starts at 64 bytes in the compact format */
+		pv_policy.xstate[n][EAX] = out[EAX];
+		pv_policy.xstate[n][EBX] = out[EBX];
+		pv_policy.xstate[n][ECX] = out[ECX] & 2; /* starts at 64 bytes in the compact format */
 	}
 }
 
@@ -296,7 +314,7 @@ static u32 xsave_size(u64 xcr0)
 
 	for (u32 n = 2; n < XSTATE_LEAVES; n++)
 		if (xcr0 >> n & 1)
-			bytes = max(bytes, policy.xstate[n][EAX] + policy.xstate[n][EBX]);
+			bytes = max(bytes, pv_policy.xstate[n][EAX] + pv_policy.xstate[n][EBX]);
 	return bytes;
 }
 
@@ -308,9 +326,9 @@ static u32 xsavec_size(u64 xcr0)
 	for (u32 n = 2; n < XSTATE_LEAVES; n++) {
 		if (!(xcr0 >> n & 1))
 			continue;
-		if (policy.xstate[n][ECX] & 2)
+		if (pv_policy.xstate[n][ECX] & 2)
 			bytes = ALIGN_UP(bytes, 64);
-		bytes += policy.xstate[n][EAX];
+		bytes += pv_policy.xstate[n][EAX];
 	}
 	return bytes;
 }
@@ -319,9 +337,9 @@ static u32 xsavec_size(u64 xcr0)
 
 static void __init choose_features(const struct host_cpu *c)
 {
-	u32 *f = policy.feature;
+	u32 *f = pv_policy.feature;
 
-	memset(f, 0, sizeof(policy.feature));
+	memset(f, 0, sizeof(pv_policy.feature));
 	for (u32 i = 0; i < ARRAY_SIZE(shown); i++)
 		word_set(f, shown[i], word_has(c->feature, shown[i]));
 	if (!c->guest_xcr0)
@@ -342,13 +360,13 @@ static void __init choose_features(const struct host_cpu *c)
 	if (c->vendor == VENDOR_AMD || c->vendor == VENDOR_HYGON)
 		f[FEATURE_E1D] |= f[FEATURE_1D] & 0x0183f3ff;
 	/* A guest that migrates would lose it, so only dom0 hears of the invariant TSC. */
-	policy.e7d_dom0 = c->feature[FEATURE_E7D] & 1u << (X86_FEATURE_ITSC % 32);
+	extra.e7d_dom0 = c->feature[FEATURE_E7D] & 1u << (X86_FEATURE_ITSC % 32);
 }
 
 static void __init fill_basic(const struct host_cpu *c, cpuid_raw_t raw)
 {
-	const u32 *f = policy.feature;
-	u32 (*b)[4] = policy.basic;
+	const u32 *f = pv_policy.feature;
+	u32 (*b)[4] = pv_policy.basic;
 	u32 out[4];
 
 	raw(0, 0, b[0]);
@@ -356,8 +374,6 @@ static void __init fill_basic(const struct host_cpu *c, cpuid_raw_t raw)
 
 	raw(1, 0, b[1]);
 	b[1][EBX] &= 0x00ffffff; /* APIC id 0 */
-	b[1][ECX] = f[FEATURE_1C];
-	b[1][EDX] = f[FEATURE_1D];
 
 	if (c->max_leaf >= 2 && c->vendor != VENDOR_AMD && c->vendor != VENDOR_HYGON)
 		raw(2, 0, b[2]);
@@ -366,38 +382,49 @@ static void __init fill_basic(const struct host_cpu *c, cpuid_raw_t raw)
 		if (!(out[EAX] & 31))
 			break;
 		out[EAX] &= 0x3fff; /* no other thread shares it, one core */
-		memcpy(policy.cache[n], out, sizeof(out));
+		memcpy(pv_policy.cache[n], out, sizeof(out));
 	}
-	b[7][EAX] = f[FEATURE_7A1] ? 1 : 0;
-	b[7][EBX] = f[FEATURE_7B0];
-	b[7][ECX] = f[FEATURE_7C0];
-	b[7][EDX] = f[FEATURE_7D0];
+	pv_policy.feat[0][EAX] = f[FEATURE_7A1] ? 1 : 0;
+	pv_policy.xstate[0][EAX] = c->guest_xcr0;
+	pv_policy.xstate[0][EDX] = c->guest_xcr0 >> 32;
 }
 
 static void __init fill_ext(const struct host_cpu *c, cpuid_raw_t raw)
 {
-	const u32 *f = policy.feature;
-	u32 (*e)[4] = policy.ext;
+	u32 (*e)[4] = pv_policy.ext;
 	u32 most = c->max_ext_leaf;
 
 	if (!most)
 		return;
-	most = most >= 0x80000021 && f[FEATURE_E21A] ? 0x80000021 : min(most, 0x80000008u);
+	most = most >= 0x80000021 && pv_policy.feature[FEATURE_E21A] ? 0x80000021 : min(most, 0x80000008u);
 	raw(0x80000000, 0, e[0]);
 	e[0][EAX] = most;
 	raw(0x80000001, 0, e[1]);
-	e[1][ECX] = f[FEATURE_E1C];
-	e[1][EDX] = f[FEATURE_E1D];
 	for (u32 n = 2; n <= 6 && 0x80000000 + n <= most; n++)
 		raw(0x80000000 + n, 0, e[n]);
 	e[8][EAX] = c->phys_bits | c->linear_bits << 8;
-	e[8][EBX] = f[FEATURE_E8B];
-	e[0x21][EAX] = f[FEATURE_E21A];
+}
+
+/* The CPU's own leaves, as toolstacks may ask for them: those that a policy has. */
+static void __init fill_host(cpuid_raw_t raw)
+{
+	static const u8 subs[BASIC_LEAVES] = { [4] = CACHE_LEAVES, [7] = FEATURE_LEAVES, [0xd] = XSTATE_LEAVES };
+
+	for (u32 n = 0; n < BASIC_LEAVES && n <= host_cpu.max_leaf; n++)
+		for (u32 sub = 0; sub < max(subs[n], (u8)1); sub++)
+			raw(n, sub, policy_place(&host_policy, n, sub));
+	host_policy.basic[0][EAX] = min(host_cpu.max_leaf, (u32)BASIC_LEAVES - 1);
+	for (u32 n = 0; n < EXT_LEAVES && 0x80000000 + n <= host_cpu.max_ext_leaf; n++)
+		raw(0x80000000 + n, 0, host_policy.ext[n]);
+	host_policy.ext[0][EAX] = min(host_cpu.max_ext_leaf, 0x80000000u + EXT_LEAVES - 1);
+	memcpy(host_policy.feature, host_cpu.feature, sizeof(host_policy.feature));
 }
 
 void __init policy_init(cpuid_raw_t raw)
 {
-	memset(&policy, 0, sizeof(policy));
+	memset(&pv_policy, 0, sizeof(pv_policy));
+	memset(&host_policy, 0, sizeof(host_policy));
+	memset(&extra, 0, sizeof(extra));
 	read_host(&host_cpu, raw);
 	choose_xcr0(&host_cpu, raw);
 	if (host_cpu.guest_xcr0)
@@ -405,17 +432,20 @@ void __init policy_init(cpuid_raw_t raw)
 	choose_features(&host_cpu);
 	fill_basic(&host_cpu, raw);
 	fill_ext(&host_cpu, raw);
-	policy.machine_bits = host_cpu.phys_bits;
+	for (u32 w = 0; w < X86_FEATURE_WORDS; w++)
+		*policy_feature_word(&pv_policy, w) = pv_policy.feature[w];
+	fill_host(raw);
+	extra.machine_bits = host_cpu.phys_bits;
 }
 
 void __init policy_set_time(const struct policy_time *t)
 {
-	policy.time = *t;
+	extra.time = *t;
 }
 
 void __init policy_set_ram_end(u64 bytes)
 {
-	policy.machine_bits = bytes > 1 ? 64 - __builtin_clzll(bytes - 1) : 1;
+	extra.machine_bits = bytes > 1 ? 64 - __builtin_clzll(bytes - 1) : 1;
 }
 
 /* ---- Lookups ------------------------------------------------------------------------------------ */
@@ -436,7 +466,7 @@ static void take(u32 out[4], const u32 from[4])
 /* xen/arch-x86/cpuid.h */
 static void xen_time(u32 sub, u32 out[4])
 {
-	const struct policy_time *t = &policy.time;
+	const struct policy_time *t = &extra.time;
 
 	switch (sub) {
 	case 0: /* not emulated, tsc_mode 0, first incarnation */
@@ -468,47 +498,44 @@ static void xen_leaf(u32 leaf, u32 sub, u32 out[4])
 		xen_time(sub, out);
 		break;
 	case 5:
-		set(out, 0, policy.machine_bits, 0, 0);
+		set(out, 0, extra.machine_bits, 0, 0);
 		break;
 	}
 }
 
-static void xstate_leaf(const struct policy_guest *g, u32 sub, u32 out[4])
+static void xstate_leaf(const struct cpu_policy *p, u64 xcr0, u32 sub, u32 out[4])
 {
-	u64 xcr0 = g->xcr0 & host_cpu.guest_xcr0;
+	u64 own = p->xstate[0][EAX] | (u64)p->xstate[0][EDX] << 32;
 
-	if (!guest_has(X86_FEATURE_XSAVE))
+	if (!word_has(p->feature, X86_FEATURE_XSAVE))
 		return;
 	if (sub == 0)
-		set(out, (u32)host_cpu.guest_xcr0, xsave_size(xcr0), host_cpu.xsave_bytes, host_cpu.guest_xcr0 >> 32);
+		set(out, (u32)own, xsave_size(xcr0 & own), xsave_size(own), own >> 32);
 	else if (sub == 1)
-		set(out, policy.feature[FEATURE_DA1],
-		    guest_has(X86_FEATURE_XSAVEC) ? xsavec_size(xcr0) : 0, 0, 0);
-	else if (sub < XSTATE_LEAVES)
-		take(out, policy.xstate[sub]);
+		set(out, p->feature[FEATURE_DA1],
+		    word_has(p->feature, X86_FEATURE_XSAVEC) ? xsavec_size(xcr0 & own) : 0, 0, 0);
+	else if (sub < XSTATE_LEAVES && (own >> sub & 1))
+		take(out, p->xstate[sub]);
 }
 
 void policy_cpuid(const struct policy_guest *g, u32 leaf, u32 sub, u32 out[4])
 {
+	const struct cpu_policy *p = g->policy ?: &pv_policy;
+	const u32 *from;
+
 	set(out, 0, 0, 0, 0);
-	if (leaf < BASIC_LEAVES) {
-		if (leaf > host_cpu.max_leaf)
-			return;
-		if (leaf == 0xd)
-			xstate_leaf(g, sub, out);
-		else if (leaf == 4 && sub < CACHE_LEAVES)
-			take(out, policy.cache[sub]);
-		else if (leaf == 7 && sub == 1)
-			out[EAX] = policy.feature[FEATURE_7A1];
-		else if (leaf == 0xb)
-			out[ECX] = sub & 0xff; /* no such level */
-		else if (leaf != 4 && (leaf != 7 || !sub))
-			take(out, policy.basic[leaf]);
-	} else if (leaf - 0x80000000 < EXT_LEAVES) {
-		take(out, policy.ext[leaf - 0x80000000]);
-		if (leaf == 0x80000007 && g->privileged)
-			out[EDX] = policy.e7d_dom0;
-	} else if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_CPUID_MAX_NUM_LEAVES) {
+	if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_CPUID_MAX_NUM_LEAVES) {
 		xen_leaf(leaf, sub, out);
+		return;
 	}
+	if (leaf < BASIC_LEAVES ? leaf > host_cpu.max_leaf : leaf - 0x80000000 >= EXT_LEAVES)
+		return;
+	if (leaf == 0xd)
+		xstate_leaf(p, g->xcr0, sub, out);
+	else if (leaf == 0xb)
+		out[ECX] = sub & 0xff; /* no such level */
+	else if ((from = policy_place((struct cpu_policy *)p, leaf, sub)))
+		take(out, from);
+	if (leaf == 0x80000007 && g->privileged)
+		out[EDX] = extra.e7d_dom0;
 }

@@ -36,10 +36,36 @@ static inline bool host_has(u32 feature)
 	return host_cpu.feature[feature / 32] >> (feature % 32) & 1;
 }
 
+enum { EAX, EBX, ECX, EDX };
+
+#define BASIC_LEAVES 0xe  /* 0..0xd */
+#define EXT_LEAVES 0x22   /* 0x80000000..0x80000021 */
+#define CACHE_LEAVES 6    /* those below and EXT_LEAVES: as many as libxenguest 4.17 takes, or fewer */
+#define FEATURE_LEAVES 3
+#define XSTATE_LEAVES 8   /* XCR0 bits 0..7 */
+
+/* Leaves by their numbers; 4, 7 and 0xd by subleaf, their places in basic[] stay unused. */
+struct cpu_policy {
+	u32 feature[X86_FEATURE_WORDS]; /* once more, in words of the featureset */
+	u32 basic[BASIC_LEAVES][4];
+	u32 cache[CACHE_LEAVES][4];
+	u32 feat[FEATURE_LEAVES][4];
+	u32 xstate[XSTATE_LEAVES][4];   /* [0] has the XCR0 bits it may set; [1] and up as the CPU's */
+	u32 ext[EXT_LEAVES][4];
+};
+
+/* What a PV guest gets of which nothing else was said, and what the CPU has. Constant after policy_init(). */
+extern struct cpu_policy pv_policy, host_policy;
+
+/* Where a policy keeps a leaf; NULL where it has none such. */
+u32 *policy_place(struct cpu_policy *p, u32 leaf, u32 sub);
+/* Where a policy's leaves have word `word` of the featureset. */
+u32 *policy_feature_word(struct cpu_policy *p, u32 word);
+
 /* What a guest's answers depend on beside the CPU. */
 struct policy_guest {
+	const struct cpu_policy *policy; /* NULL: pv_policy */
 	bool privileged;    /* dom0 */
-
 	u64 xcr0;           /* of the vcpu */
 };
 
@@ -61,6 +87,26 @@ void policy_set_ram_end(u64 bytes);
 /* Leaf `leaf`, subleaf `sub` as the PV guest `g` sees them. Never fails: unknown leaves are zero. */
 void policy_cpuid(const struct policy_guest *g, u32 leaf, u32 sub, u32 out[4]);
 
+
+/*
+ * Writes policy `p` to a guest's lists of leaves and MSRs (xen/domctl.h) and says how many there were. A null pointer
+ * asks for the most there can be. -ENOBUFS where the room given is too small, -EFAULT.
+ */
+long policy_to_guest(struct cpu_policy *p, u32 *nr_leaves, u64 leaves, u32 *nr_msrs, u64 msrs);
+
+/* What was refused; ~0 for nothing. */
+struct policy_error {
+	u32 leaf, subleaf, msr;
+};
+
+/*
+ * Merges such lists into `p`, as far as a PV guest may have what they say. -E2BIG, -EFAULT, or -EINVAL with what was
+ * refused in `e`; `p` is of no use then.
+ */
+long policy_from_guest(struct cpu_policy *p, u32 nr_leaves, u64 leaves, u32 nr_msrs, u64 msrs, struct policy_error *e);
+
+/* How many low bits of an APIC id tell threads of a core apart, and how many above them the cores of a socket. */
+void policy_topology(cpuid_raw_t raw, u32 *thread_bits, u32 *core_bits);
 
 /* CR4 bits a PV guest may set and sees set: TSD, DE, FSGSBASE, OSXSAVE as offered. */
 u64 policy_guest_cr4(void);

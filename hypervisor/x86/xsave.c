@@ -39,7 +39,8 @@ void *fpu_area_new(void)
 
 	if (!raw)
 		return NULL;
-	a = (u8 *)ALIGN_UP((u64)raw, 64ULL);
+	a = (u8 *)ALIGN_UP((u64)raw + 1, 64ULL); /* hv_alloc() aligns to 16, so there is room in front */
+	*(void **)(a - 8) = raw;
 	/* The first is the boot CPU's, before any guest has anything in the FPU. */
 	if (!mxcsr_mask)
 		find_mxcsr_mask(a);
@@ -48,6 +49,12 @@ void *fpu_area_new(void)
 	if (use_xsave())
 		*(u64 *)(a + FXSAVE_BYTES) = 3; /* XSTATE_BV: x87 and SSE are in the image */
 	return a;
+}
+
+void fpu_area_free(void *area)
+{
+	if (area)
+		hv_free(*(void **)((u8 *)area - 8));
 }
 
 void fpu_set_image(struct vcpu *v, const void *fxsave_image)
@@ -106,11 +113,34 @@ void fpu_set_ts(bool on)
 		__asm__ volatile("clts");
 }
 
+static bool xcr0_ok(const struct domain *d, u64 xcr0)
+{
+	const struct cpu_policy *p = d->policy ?: &pv_policy;
+
+	/* SDM 1, 13.3: x87 always, AVX needs SSE, the three AVX-512 parts go together and need AVX. */
+	return (xcr0 & 1) && !(xcr0 & ~(p->xstate[0][EAX] | (u64)p->xstate[0][EDX] << 32)) && (!(xcr0 & 4) || (xcr0 & 2)) &&
+	       (!(xcr0 & 0xe0) || ((xcr0 & 0xe0) == 0xe0 && (xcr0 & 4)));
+}
+
+int fpu_set_area(struct vcpu *v, u64 xcr0, u8 *area)
+{
+	const u64 *header = (const u64 *)(area + FXSAVE_BYTES);
+
+	/* SDM 1, 13.8.1: XSTATE_BV, XCOMP_BV, and 48 bytes of zeros; anything else faults when it is loaded. */
+	if (!xcr0_ok(v->domain, xcr0) || header[0] & ~host_cpu.guest_xcr0)
+		return -EINVAL;
+	for (unsigned i = 1; i < XSAVE_HEADER / 8; i++)
+		if (header[i])
+			return -EINVAL;
+	*(u32 *)(area + 24) &= mxcsr_mask;
+	memcpy(v->fpu, area, host_cpu.xsave_bytes);
+	v->xcr0 = xcr0;
+	return 0;
+}
+
 int fpu_set_xcr0(struct vcpu *v, u64 xcr0)
 {
-	/* SDM 1, 13.3: x87 always, AVX needs SSE, the three AVX-512 parts go together and need AVX. */
-	if (!(xcr0 & 1) || (xcr0 & ~host_cpu.guest_xcr0) || ((xcr0 & 4) && !(xcr0 & 2)) ||
-	    ((xcr0 & 0xe0) && ((xcr0 & 0xe0) != 0xe0 || !(xcr0 & 4))))
+	if (!xcr0_ok(v->domain, xcr0))
 		return -EINVAL;
 	v->xcr0 = xcr0;
 	xsetbv0(xcr0);

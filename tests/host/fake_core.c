@@ -117,6 +117,22 @@ FAKE_HOOK void sched_stop(struct vcpu *v)
 	fake_cpus.stops++;
 }
 
+FAKE_HOOK mfn_t m2p_chunk(u64 gib) { return gib ? INVALID_MFN : MFN(7); }
+
+/* A domain of the fake machine has no more than its page tables to lose. */
+FAKE_HOOK void domain_release_machine(struct domain *d) { (void)d; }
+FAKE_HOOK void domain_unshare_info(struct domain *d) { (void)d; }
+
+FAKE_HOOK int pv_vcpu_release(struct vcpu *v)
+{
+	u64 base = v->pv.kernel_cr3;
+
+	v->pv.kernel_cr3 = 0;
+	if (base)
+		put_page_table(current, MFN(base >> PAGE_SHIFT));
+	return pt_job_resume(current);
+}
+
 FAKE_HOOK void set_work(u32 cpu, u32 bits)
 {
 	__atomic_fetch_or(&cpu_info_of(cpu)->work, bits, __ATOMIC_SEQ_CST);
@@ -149,10 +165,12 @@ FAKE_HOOK void domain_shutdown(struct domain *d, u8 reason)
 	}
 
 NOT_HERE(hc_callback_op)
+NOT_HERE(hc_domctl)
 NOT_HERE(hc_console_io)
 NOT_HERE(hc_fpu_taskswitch)
 NOT_HERE(hc_iret)
 NOT_HERE(hc_mca)
+NOT_HERE(hc_sysctl)
 NOT_HERE(hc_physdev_op)
 NOT_HERE(hc_platform_op)
 NOT_HERE(hc_sched_op)

@@ -120,7 +120,7 @@ struct domain *fake_domain(domid_t id, u32 vcpus, bool privileged)
 	d->vcpus = own(vcpus * sizeof(*d->vcpus));
 	d->shared_info = own(PAGE_SIZE);
 	spin_lock_init(&d->lock, RANK_DOMAIN, "domain");
-	if (events_init(d))
+	if (events_init(d, EVTCHN_MAX_PORTS - 1))
 		abort();
 	for (u32 i = 0; i < vcpus; i++) {
 		struct vcpu *v = own(sizeof(*v));
@@ -321,6 +321,8 @@ FAKE_HOOK void put_domain(struct domain *d)
 	if (!__atomic_fetch_sub(&d->refcount, 1, __ATOMIC_SEQ_CST))
 		hv_panic("domain %u: reference count below 0", d->domain_id);
 }
+
+FAKE_HOOK void domain_frames_gone(struct domain *d) { (void)d; }
 
 FAKE_HOOK struct domain *domain_of_owner(domid_t id)
 {

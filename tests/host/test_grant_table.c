@@ -62,6 +62,7 @@ static int done(void **state)
 	assert_int_equal(refs(frame), refs_before);
 	assert_int_equal(types(frame), 0);
 	for (u32 i = 0; i < 3; i++) {
+		grant_table_unshare(all[i]);
 		grant_table_free(all[i]);
 		fake_domain_forget(all[i]);
 		assert_int_equal(all[i]->refcount, 1);

@@ -750,9 +750,51 @@ static void a_shared_page_is_mapped_writable_but_never_freed(void **state)
 	assert_int_equal(update(t.l1, 6, 0), 0);
 	assert_int_equal(update(t.l1, 7, 0), 0);
 	assert_int_equal(free_page_count(), free);
-	unshare_page(m);
+}
+
+static void a_shared_page_lives_on_while_it_is_mapped_and_goes_then(void **state)
+{
+	struct tower t = build(a);
+	mfn_t m = alloc_pages(0, 0, 0);
+	u64 free = free_page_count(), pages = a->tot_pages;
+
+	(void)state;
+	share_page_with_domain(m, a, true);
+	assert_int_equal(pin(t.l4, 4), 0);
+	assert_int_equal(update(t.l1, 6, pte(m, RW)), 0);
+	disown_shared_page(m, a);
+	assert_int_equal(free_page_count(), free);
+	assert_int_equal(a->tot_pages, pages + 1);
+	assert_int_equal(update(t.l1, 6, 0), 0);
+	assert_int_equal(free_page_count(), free + 1);
+	assert_int_equal(a->tot_pages, pages);
 	assert_false(get_page(m, a));
-	free_pages(m, 0, true);
+}
+
+static void memory_is_released_at_once_but_for_what_others_map(void **state)
+{
+	mfn_t first = MFN(0), kept = MFN(0);
+	u64 free, pages;
+
+	(void)state;
+	for (u32 i = 0; i < 200; i++) {
+		mfn_t m = fake_give_frame(b);
+
+		first = i ? first : m;
+		kept = i == 77 ? m : kept;
+	}
+	assert_true(get_page(kept, b));
+	free = free_page_count();
+	pages = b->tot_pages;
+	fake.flushes = 0;
+	for (u64 m = 0; m < max_page; m += 64)
+		if (mfn_valid(MFN(m)))
+			release_owned_pages(m, b);
+	assert_int_equal(b->tot_pages, 1);
+	assert_int_equal(free_page_count(), free + pages - 1);
+	assert_in_range(fake.flushes, 1, 10);
+	put_page(kept);
+	assert_int_equal(b->tot_pages, 0);
 }
 
 static void a_page_shared_for_reading_is_not_mapped_writable(void **state)
@@ -767,8 +809,6 @@ static void a_page_shared_for_reading_is_not_mapped_writable(void **state)
 	assert_int_equal(update(t.l1, 6, pte(m, RO)), 0);
 	assert_int_equal(pin(m, 1), -EINVAL);
 	assert_int_equal(update(t.l1, 6, 0), 0);
-	unshare_page(m);
-	free_pages(m, 0, true);
 }
 
 #define CODE64 0x00209b0000000000ULL /* present, DPL 0, L */
@@ -876,6 +916,8 @@ int main(void)
 		T(a_frame_ever_mapped_read_only_is_freed_with_a_flush),
 		T(a_frame_of_one_domain_comes_zeroed_to_the_next),
 		T(a_shared_page_is_mapped_writable_but_never_freed),
+		T(a_shared_page_lives_on_while_it_is_mapped_and_goes_then),
+		T(memory_is_released_at_once_but_for_what_others_map),
 		T(a_page_shared_for_reading_is_not_mapped_writable),
 		T(a_descriptor_page_is_checked_and_made_ring_3),
 		T(a_descriptor_page_is_checked_anew_after_it_was_writable),

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The arithmetic of the scheduler: virtual time, slices, caps; see sched_credit.c. All times in ns. */
+#ifndef CORE_SCHED_CREDIT_H
+#define CORE_SCHED_CREDIT_H
+
+#include "lib/types.h"
+
+#define SCHED_WEIGHT_DEFAULT 256 /* as in Xen's schedulers */
+#define SCHED_WEIGHT_MAX 65535
+#define MOVE_NS 20000000ULL      /* two slices behind the vcpu running elsewhere: worth a move */
+
+/* What a domain with a cap may use of CPU time. */
+struct credit_cap {
+	u32 percent;     /* of one CPU, above 0 */
+	s64 budget;      /* left in this period; below 0: owed to the next */
+	u64 period_ends;
+};
+
+/* Virtual time of `ran` at `weight`. */
+u64 credit_charge(u64 ran, u32 weight);
+/* The virtual time with which one that has `vtime` may wait among others of which the least is `least`. */
+u64 credit_woken(u64 vtime, u64 least, u32 weight);
+u64 credit_moved(u64 vtime, u64 least, u32 weight);
+/* ... or alone, where the busiest have come to `floor`. */
+u64 credit_woken_alone(u64 vtime, u64 floor);
+/* Does the one that runs go on, with another waiting? `ratelimit`: how far it may be ahead before its slice is over. */
+bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ratelimit);
+/* How long one may run while `waiting` wait. */
+u64 credit_slice(u32 waiting);
+
+/* Sets the cap and begins a period. */
+void credit_cap_set(struct credit_cap *c, u32 percent, u64 now);
+/* What is left to use at `now`, at most one period's; 0 or below: nothing before period_ends. */
+s64 credit_cap_left(struct credit_cap *c, u64 now);
+static inline void credit_cap_use(struct credit_cap *c, u64 ran) { c->budget -= ran; }
+
+#endif
