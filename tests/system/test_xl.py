@@ -16,6 +16,15 @@ def compared(hv):
         this.expect_poweroff()
 
 
+def lives(hv):
+    with boot("xl-live-" + hv, hv=hv, initrd=INITRAMFS, limit=1500, hv_options="dom0_mem=450M",
+              dom0_options="xltest=xl-live+poweroff") as this:
+        this.step("xl-live")
+        this.expect_poweroff()
+
+
 hypervisor = "xen" if HV == "bare" or "HV" not in os.environ else HV
 add_test("verbs_print_and_do_what_those_of_debians_xl_do_on_" + hypervisor, compared, hypervisor)
+if os.environ.get("FULL"):
+    add_test("guest_does_what_it_is_asked_and_its_end_is_explained_on_" + hypervisor, lives, hypervisor)
 run()
