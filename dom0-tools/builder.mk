@@ -54,3 +54,27 @@ $(H)/fuzz_kernel: tests/fuzz/fuzz_kernel.c tests/fuzz/replay.c $(wildcard tests/
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) $(filter-out -fsanitize-coverage=%,$(BUILDER_HOST_CFLAGS)) -O2 -o $@ $(filter %.c %.o %.a,$^) $(BUILDER_LIBS)
 -include $(BUILDER_HOST_OBJ:.o=.d) $(BUILDER_TESTS:=.d)
+
+# --- in a machine: all our tools, guests for them, and small things to say no to -------------------------------------
+
+GUESTS_INITRAMFS := $(B)/initramfs-guests
+GUEST_INITRD := $(B)/guest-initrd
+
+$(GUEST_INITRD): scripts/mkinitramfs scripts/guest-init $(KERNEL)
+	scripts/mkinitramfs $@ --guest
+$(B)/kernel/vmlinux.gz: $(KERNEL)
+	gzip -9n <$< >$@
+$(B)/tools/static/xl: $(B)/tools/xl
+	@mkdir -p $(@D)
+	$(Q)strip -o $@ $<
+$(B)/run_count: tests/bench/run_count.c
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -static -o $@ $<
+$(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
+		$(B)/guest/talk.elf $(B)/run_count scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
+		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/guest/talk.elf=boot/talk -a $(GUEST_INITRD)=boot/guest-initrd \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz
+TOOL_TEST_FILES += $(GUESTS_INITRAMFS)

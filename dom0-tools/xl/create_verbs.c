@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
-#include "console.h"
 #include "guest.h"
 #include "why.h"
 #include "xl.h"
