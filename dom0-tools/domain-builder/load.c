@@ -18,7 +18,8 @@ static int make_area(struct loaded *ld, const struct kernel_file *k, uint64_t pa
 	void *p;
 
 	if (size > most) {
-		*error = "unpacks to more than a kernel for this guest can have; is it the right file?";
+		/* A gzip file says its length at its end, which a file that was cut off does not have. */
+		*error = "is cut off, or unpacks to more than a kernel for this guest can have; copy the file anew";
 		return -EFBIG;
 	}
 	ld->room = ALIGN_UP(size, PAGE_SIZE);

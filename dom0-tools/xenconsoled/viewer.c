@@ -212,12 +212,35 @@ static struct viewer *new_terminal(struct guest *g)
 	return NULL;
 }
 
+/*
+ * Writes @path if the console's nodes are still there. In a transaction: a guest may be destroyed at this moment, and its
+ * node would come back.
+ */
+static bool write_if_there(const struct guest *g, const char *full, const char *path)
+{
+	char ring[64];
+	bool good;
+
+	snprintf(ring, sizeof(ring), "/local/domain/%u/console/ring-ref", g->domid);
+	do {
+		xs_transaction_t t = xs_transaction_start(store);
+		void *there = t == XBT_NULL ? NULL : xs_read(store, t, ring, NULL);
+
+		if (t == XBT_NULL)
+			return false;
+		good = !there || xs_write(store, t, full, path, strlen(path));
+		good = xs_transaction_end(store, t, !there || !good) && good;
+		free(there);
+	} while (!good && errno == EAGAIN);
+	return good;
+}
+
 static void name_terminal(struct guest *g, const char *node, const char *path)
 {
 	char full[64];
 
 	snprintf(full, sizeof(full), "/local/domain/%u/console/%s", g->domid, node);
-	if (path ? !xs_write(store, XBT_NULL, full, path, strlen(path)) : !xs_rm(store, XBT_NULL, full) && errno != ENOENT)
+	if (path ? !write_if_there(g, full, path) : !xs_rm(store, XBT_NULL, full) && errno != ENOENT)
 		say("domain %u: %s can't be written: %m", g->domid, full);
 }
 
