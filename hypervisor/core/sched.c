@@ -853,6 +853,8 @@ void do_exit_work(void)
 			nmi_work();
 		if (work & WORK_REAP)
 			domains_reap();
+		if (work & WORK_LOG)
+			send_global_virq(dom0, VIRQ_CON_RING);
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}
