@@ -59,5 +59,5 @@ test-all: test
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
 
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so guests
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools guests
 	@python3 -B tests/bench/bench.py
