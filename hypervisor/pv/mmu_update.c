@@ -196,10 +196,11 @@ static inline __attribute__((always_inline)) long mmu_updates(struct vcpu *v, u6
 		rc = read_request(gva, &ptr, &val);
 		if (unlikely(rc))
 			break;
-		if (likely((ptr & 3) == MMU_NORMAL_PT_UPDATE || (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD))
+		/* "Not translated", the fourth kind, is what every frame number of a PV guest is. */
+		if (likely((ptr & 3) != MMU_MACHPHYS_UPDATE))
 			rc = update_one(v, ptr, val, (ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, pt_owner, pg_owner, &held);
 		else
-			rc = (ptr & 3) == MMU_MACHPHYS_UPDATE ? machphys_one(ptr, val, pg_owner) : -EINVAL;
+			rc = machphys_one(ptr, val, pg_owner);
 		if (unlikely(rc))
 			break;
 		done++;
