@@ -33,6 +33,21 @@ $(B)/tools/test/xlconsole: $(XLCONSOLE_SRC) dom0-tools/xl/console.h $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CONSOLE_CFLAGS) -static -Wl,-z,noexecstack -o $@ $(filter-out %.h,$^) -pthread
 
+# Debian's xl, our store and our consoles, and a guest to talk to.
+CONSOLES_INITRAMFS := $(B)/initramfs-consoles
+CONSOLES_PROGRAMS := xl xen-init-dom0 xenconsole
+$(CONSOLES_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(DEBIAN_XENSTORE) $(LIB) \
+		$(KERNEL) $(STATIC) $(B)/tools/static/xenconsoled $(B)/tools/test/xlconsole $(B)/guest/talk.elf
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled-ours \
+		-a $(B)/tools/test/xlconsole=bin/xlconsole -a $(B)/guest/talk.elf=boot/talk \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		$(foreach p,$(CONSOLES_PROGRAMS),-a $(B)/xenstore-debian/usr/lib/xen-4.17/bin/$p=bin/$p) \
+		$$(ldd $(CONSOLES_PROGRAMS:%=$(B)/xenstore-debian/usr/lib/xen-4.17/bin/%) | \
+			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
+		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2
+TOOL_TEST_FILES += $(CONSOLES_INITRAMFS)
+
 TOOLS += $(B)/tools/xenconsoled
 tools: $(B)/tools/xenconsoled
 STATIC += $(B)/tools/static/xenconsoled

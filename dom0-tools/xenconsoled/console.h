@@ -41,12 +41,13 @@ struct source {
 	uint32_t events;	/* what epoll waits for; 0: it does not know the descriptor */
 };
 
-/* One opened terminal, or the one that waits to be opened. */
+/* A terminal that is opened, or waits for that. */
 struct viewer {
 	struct source source;	/* the terminal's other side */
 	struct guest *guest;
 	TAILQ_ENTRY(viewer) next, all;
 	int watch;		/* inotify's, on the terminal */
+	bool first;		/* the one of the node `tty` */
 	bool present;		/* somebody has opened it */
 	uint64_t pos;		/* of the guest's stream: what was written to it */
 	char path[32];
@@ -115,8 +116,10 @@ void backlog_forget(uint32_t domid);
 
 /* viewer.c */
 bool viewers_start(void);
-/* Sees to it that there is a terminal that nobody has opened. */
+/* Sees to it that there is a terminal that nobody has opened, and that the store names it. */
 void viewers_advertise(struct guest *g);
+/* Takes a dead daemon's terminal out of the store. */
+void viewers_forget_old(struct guest *g);
 void viewers_output(struct guest *g);
 /* The guest has taken input, or its ring has changed. */
 void viewers_input(struct guest *g);

@@ -316,6 +316,8 @@ static void connect_guest(struct guest *g, uint32_t port, uint64_t frame)
 	rate_init(&g->rate, now_ns(), options.rate);
 	open_log(g);
 	take_up(g, &owner, resume);
+	if (resume)
+		viewers_forget_old(g);
 	viewers_advertise(g);
 	if (options.verbose)
 		say("domain %u (%s): console %s", g->domid, g->name ? g->name : "no name", resume ? "taken up again" : "is there");

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * Viewers: each has a pseudo-terminal of its own. Of each guest one terminal is always unopened, and the store's node
- * `tty` names it; inotify tells that it is opened, and then the next is made. So every program that opens what `tty`
- * says is a viewer of its own, sees all output, and can type.
+ * Viewers: each has a pseudo-terminal of its own, sees all output, and can type.
+ *
+ * A guest's first terminal is the one that the store's node `tty` names, and stays as long as the guest: programs that
+ * know nothing of several viewers use it one after the other (Debian's xl console takes every change of `tty` for a new
+ * console). While somebody has it open the node `viewer-tty` names another that nobody has opened; inotify tells that
+ * it is, and then the next is made. Our xl console looks there first.
  *
  * 1. Nothing is written to a terminal that nobody has opened. Who opens one gets the backlog first.
  * 2. Only as much is read from a terminal as the guest's ring has room for; without room it is not waited for.
- * 3. A terminal that was closed (EIO, after its last byte was read) is not used again.
- * 4. With VIEWERS_MAX opened, the last one stays in `tty` and is shared.
+ * 3. A terminal counts as left when all was read from it (EIO). The first one is then emptied and waits for the next to
+ *    open it; others are removed.
+ * 4. With VIEWERS_MAX opened there is no `viewer-tty`.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +81,65 @@ static bool read_some(struct viewer *v)
 	return n > 0 || !room || errno == EAGAIN || errno == EINTR;
 }
 
+/*
+ * Raw from the start, so that what is typed before a viewer has set its modes is not echoed to the guest's output; and
+ * empty of what the last viewer has not read.
+ */
+static bool make_raw(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios modes;
+	bool good = fd >= 0 && !fchmod(fd, 0600) && !tcgetattr(fd, &modes);
+
+	if (good) {
+		cfmakeraw(&modes);
+		good = !tcsetattr(fd, TCSANOW, &modes) && !tcflush(fd, TCIFLUSH);
+	}
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Makes the terminal ready to be opened, and waits for that. */
+static bool await_viewer(struct viewer *v)
+{
+	if (!make_raw(v->path))
+		return false;
+	v->watch = inotify_add_watch(opens.fd, v->path, IN_OPEN);
+	return v->watch >= 0;
+}
+
+static void opened(struct viewer *v)
+{
+	if (v->present)
+		return;
+	v->present = true;
+	v->pos = v->guest->backlog ? backlog_start(v->guest->backlog) : 0;
+	arm(v);
+	viewers_advertise(v->guest);
+}
+
+/* Somebody may have opened it between the emptying and the watch: then the other end is not hung up. */
+static void left(struct viewer *v)
+{
+	struct guest *g = v->guest;
+	struct pollfd now = { .fd = v->source.fd };
+
+	if (!v->first) {
+		remove_viewer(v);
+		return;
+	}
+	source_want(&v->source, 0);
+	v->present = false;
+	inotify_rm_watch(opens.fd, v->watch);
+	if (!await_viewer(v)) {
+		say("domain %u: its console's terminal can't be used again: %m", g->domid);
+		remove_viewer(v);
+	} else if (poll(&now, 1, 0) >= 0 && !(now.revents & POLLHUP)) {
+		opened(v);
+	}
+}
+
 static void viewer_ready(struct source *s, uint32_t events)
 {
 	struct viewer *v = (struct viewer *)s;
@@ -84,7 +148,7 @@ static void viewer_ready(struct source *s, uint32_t events)
 	if (s->fd < 0)
 		return;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !read_some(v)) {
-		remove_viewer(v);
+		left(v);
 		viewers_advertise(g);
 		guest_try(g);
 		return;
@@ -96,16 +160,6 @@ static void viewer_ready(struct source *s, uint32_t events)
 		guest_try(g);
 	}
 	viewers_input(g);
-}
-
-static void opened(struct viewer *v)
-{
-	if (v->present)
-		return;
-	v->present = true;
-	v->pos = v->guest->backlog ? backlog_start(v->guest->backlog) : 0;
-	arm(v);
-	viewers_advertise(v->guest);
 }
 
 static void opens_ready(struct source *s, uint32_t events)
@@ -135,22 +189,6 @@ bool viewers_start(void)
 	return true;
 }
 
-/* Raw from the start, so that what is typed before a viewer has set its modes is not echoed to the guest's output. */
-static bool make_raw(const char *path)
-{
-	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct termios modes;
-	bool good = fd >= 0 && !fchmod(fd, 0600) && !tcgetattr(fd, &modes);
-
-	if (good) {
-		cfmakeraw(&modes);
-		good = !tcsetattr(fd, TCSANOW, &modes);
-	}
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
 static struct viewer *new_terminal(struct guest *g)
 {
 	struct viewer *v = calloc(1, sizeof(*v));
@@ -159,41 +197,63 @@ static struct viewer *new_terminal(struct guest *g)
 		return NULL;
 	v->guest = g;
 	v->source = (struct source){ .ready = viewer_ready, .fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC) };
-	if (v->source.fd < 0 || grantpt(v->source.fd) || unlockpt(v->source.fd) ||
-	    ptsname_r(v->source.fd, v->path, sizeof(v->path)) || !make_raw(v->path))
-		goto fail;
-	v->watch = inotify_add_watch(opens.fd, v->path, IN_OPEN);
-	if (v->watch < 0)
-		goto fail;
-	return v;
-fail:
+	if (v->source.fd >= 0 && !grantpt(v->source.fd) && !unlockpt(v->source.fd) &&
+	    !ptsname_r(v->source.fd, v->path, sizeof(v->path)) && await_viewer(v))
+		return v;
 	if (v->source.fd >= 0)
 		close(v->source.fd);
 	free(v);
 	return NULL;
 }
 
-void viewers_advertise(struct guest *g)
+static void name_terminal(struct guest *g, const char *node, const char *path)
 {
-	struct viewer *v;
-	char node[64];
+	char full[64];
 
-	if (!g->page || g->viewer_count >= VIEWERS_MAX)
-		return;
-	TAILQ_FOREACH(v, &g->viewers, next)
-		if (!v->present)
-			return;
-	v = new_terminal(g);
+	snprintf(full, sizeof(full), "/local/domain/%u/console/%s", g->domid, node);
+	if (path ? !xs_write(store, XBT_NULL, full, path, strlen(path)) : !xs_rm(store, XBT_NULL, full) && errno != ENOENT)
+		say("domain %u: %s can't be written: %m", g->domid, full);
+}
+
+static struct viewer *add_terminal(struct guest *g, const char *node)
+{
+	struct viewer *v = new_terminal(g);
+
 	if (!v) {
 		say("domain %u: no terminal can be made for its console: %m", g->domid);
-		return;
+		return NULL;
 	}
 	TAILQ_INSERT_TAIL(&g->viewers, v, next);
 	TAILQ_INSERT_TAIL(&all, v, all);
 	g->viewer_count++;
-	snprintf(node, sizeof(node), "/local/domain/%u/console/tty", g->domid);
-	if (!xs_write(store, XBT_NULL, node, v->path, strlen(v->path)))
-		say("domain %u: %s can't be written: %m", g->domid, node);
+	name_terminal(g, node, v->path);
+	return v;
+}
+
+void viewers_advertise(struct guest *g)
+{
+	struct viewer *v;
+
+	if (!g->page)
+		return;
+	if (TAILQ_EMPTY(&g->viewers)) {
+		v = add_terminal(g, "tty");
+		if (v)
+			v->first = true;
+		return;
+	}
+	TAILQ_FOREACH(v, &g->viewers, next)
+		if (!v->present)
+			return;
+	if (g->viewer_count >= VIEWERS_MAX)
+		name_terminal(g, "viewer-tty", NULL);
+	else
+		add_terminal(g, "viewer-tty");
+}
+
+void viewers_forget_old(struct guest *g)
+{
+	name_terminal(g, "viewer-tty", NULL);
 }
 
 void viewers_output(struct guest *g)

@@ -2,8 +2,8 @@
 /*
  * A viewer of a console: a terminal that the console daemon has made, whose name is in the store, and ours.
  *
- * 1. The terminal is ours alone (flock), so that its output is not divided between two. Our own daemon makes a new one
- *    for each viewer; Debian's has one for each guest, which the first viewer gets.
+ * 1. The terminal is ours alone (flock), so that its output is not divided between two. The node `tty` names a guest's
+ *    first terminal; our own daemon names a further one in `viewer-tty` while that is in use.
  * 2. When the terminal hangs up, the one that the store names may be of the same dead daemon, and its number somebody
  *    else's by now. Without a word of the store since then only one is opened that none but root may open, as our
  *    daemon makes them and a login does not. The domain's end is told from the daemon's by its folder in the store.
@@ -32,6 +32,7 @@ struct console {
 	struct xs_handle *store;
 	uint32_t domid;
 	char home[64], node[96];
+	char further[96];	/* "": there is no such node */
 	int tty;		/* -1: none yet, or hung up */
 	int ready;
 	bool told;
@@ -121,20 +122,32 @@ static bool set_raw(int fd)
 	return !tcsetattr(fd, TCSANOW, &modes);
 }
 
-/* Opens what the store names. No terminal there, or one that another viewer has, is no error: the store will tell. */
-static void try_open(struct console *c, bool may_be_stale)
+/* The terminal that a node names, or -1: there is none, or another viewer has it. */
+static int open_terminal(struct console *c, const char *node, bool may_be_stale)
 {
-	char *path = xs_read(c->store, XBT_NULL, c->node, NULL);
-	struct stat st;
+	char *path = xs_read(c->store, XBT_NULL, node, NULL);
 	int fd = path && *path == '/' ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK) : -1;
+	struct stat st;
 
 	free(path);
 	if (fd < 0)
+		return -1;
+	if (isatty(fd) && !(may_be_stale && (fstat(fd, &st) || st.st_mode & 077)) && !flock(fd, LOCK_EX | LOCK_NB) &&
+	    set_raw(fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* None that is free is no error: the store will tell of the next. */
+static void try_open(struct console *c, bool may_be_stale)
+{
+	int fd = *c->further ? open_terminal(c, c->further, may_be_stale) : -1;
+
+	if (fd < 0)
+		fd = open_terminal(c, c->node, may_be_stale);
+	if (fd < 0)
 		return;
-	if (!isatty(fd) || (may_be_stale && (fstat(fd, &st) || st.st_mode & 077)) || flock(fd, LOCK_EX | LOCK_NB) || !set_raw(fd)) {
-		close(fd);
-		return;
-	}
 	c->tty = fd;
 	c->told = false;
 	if (c->ready >= 0) {
@@ -258,11 +271,14 @@ static bool find_node(struct console *c, enum console_type type, unsigned int nu
 		snprintf(c->node, sizeof(c->node), "%s/device/console/%u/tty", c->home, number);
 	else
 		snprintf(c->node, sizeof(c->node), "%s/console/tty", c->home);
+	if (type == CONSOLE_PV && !number)
+		snprintf(c->further, sizeof(c->further), "%s/console/viewer-tty", c->home);
 	if (!domain_there(c)) {
 		fprintf(stderr, "xl: there is no domain %u\n", c->domid);
 		return false;
 	}
-	if (xs_watch(c->store, c->node, "tty") && xs_watch(c->store, "@releaseDomain", "release"))
+	if (xs_watch(c->store, c->node, "tty") && (!*c->further || xs_watch(c->store, c->further, "tty")) &&
+	    xs_watch(c->store, "@releaseDomain", "release"))
 		return true;
 	fprintf(stderr, "xl: %s can't be watched: %s\n", c->node, strerror(errno));
 	return false;

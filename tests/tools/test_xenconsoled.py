@@ -112,7 +112,26 @@ class Guest:
         return until(look, "no terminal for domain", self.domid)
 
     def view(self):
-        return Viewer(self)
+        def look():
+            try:
+                return Viewer(self, self.tty())
+            except FileNotFoundError:   # still a dead daemon's
+                return None
+        return until(look, "no terminal for domain", self.domid)
+
+    def further(self, other_than=""):
+        """A terminal for one viewer more; not `other_than`."""
+        def look():
+            tty = self.consoles.store.ask("READ", self.home + "/console/viewer-tty")
+            return tty.decode() if isinstance(tty, bytes) and tty.decode() != other_than else None
+        return until(look, "no further terminal for domain", self.domid)
+
+    def views(self, count):
+        """That many viewers."""
+        viewers = [self.view()]
+        while len(viewers) < count:
+            viewers.append(Viewer(self, self.further(viewers[-1].path)))
+        return viewers
 
     def log(self, n=0):
         return self.consoles.file("guest-%s.log%s" % (self.name, ".%d" % n if n else ""))
@@ -128,8 +147,8 @@ class Guest:
 
 
 class Viewer:
-    def __init__(self, guest):
-        self.path = guest.tty()
+    def __init__(self, guest, path):
+        self.path = path
         self.fd = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self.text = b""
         self.over = False
@@ -282,13 +301,8 @@ def output_reaches_log_and_viewer_and_input_the_guest():
 def each_of_several_viewers_sees_all_and_all_can_type():
     with Consoles() as consoles:
         guest = Guest(consoles, 1, "one")
-        viewers, paths = [], set()
-        for _ in range(5):
-            last = viewers[-1].path if viewers else ""
-            guest.tty(last)
-            viewers.append(guest.view())
-            paths.add(viewers[-1].path)
-        check(len(paths) == 5, "viewers share terminals:", paths)
+        viewers = guest.views(5)
+        check(len({viewer.path for viewer in viewers}) == 5, "viewers share terminals")
         guest.say(b"hello all")
         for i, viewer in enumerate(viewers):
             viewer.expect(b"hello all")
@@ -299,24 +313,38 @@ def each_of_several_viewers_sees_all_and_all_can_type():
         guest.say(b" that are left")
         for i in 0, 2, 4:
             viewers[i].expect(b"hello all that are left")
-        late = guest.view()
+        late = Viewer(guest, guest.further(viewers[4].path))
         late.expect(b"hello all that are left")
 
 
 @test
-def viewers_beyond_the_limit_share_the_last_terminal_and_a_place_comes_free_again():
+def first_terminal_stays_the_same_and_a_newcomer_gets_nothing_that_was_left_in_it():
     with Consoles() as consoles:
         guest = Guest(consoles, 1, "one")
-        viewers = []
-        for i in range(8):
-            guest.tty(viewers[-1].path if viewers else "")
-            viewers.append(guest.view())
+        path = guest.tty()
+        for i in range(10):
+            guest.say(b"%d\n" % i)
+            guest.drained()
+            viewer = guest.view()
+            viewer.type(b"from %d" % i)
+            check(guest.hear(6) == b"from %d" % i, "input of viewer", i)
+            if i % 2:
+                viewer.expect(b"%d\n" % i)
+                check(viewer.text == b"".join(b"%d\n" % j for j in range(i + 1)), "viewer", i, "has", viewer.text)
+            viewer.close()
+            check(guest.tty() == path, "the terminal has changed")
+
+
+@test
+def beyond_the_limit_no_terminal_is_named_until_a_place_comes_free():
+    with Consoles() as consoles:
+        guest = Guest(consoles, 1, "one")
+        viewers = guest.views(8)
         guest.say(b"x")
         viewers[7].expect(b"x")
-        check(guest.tty() == viewers[7].path, "there is a ninth terminal")
-        viewers[0].close()
-        guest.tty(viewers[7].path)
-        guest.view().expect(b"x")
+        until(lambda: consoles.store.ask("READ", guest.home + "/console/viewer-tty") == "ENOENT", "there is a ninth")
+        viewers[3].close()
+        Viewer(guest, guest.further()).expect(b"x")
 
 
 @test
@@ -328,7 +356,6 @@ def words_that_are_written_to_a_terminal_and_left_reach_the_guest():
             viewer.type(b"line %02d\n" % i)
             viewer.close()
             check(guest.hear(8) == b"line %02d\n" % i, "line", i)
-            guest.tty(viewer.path)
 
 
 @test
@@ -352,10 +379,7 @@ def long_input_waits_for_the_guest_and_nothing_of_it_is_lost():
 def viewer_that_does_not_read_holds_nobody_up_and_loses_the_oldest():
     with Consoles("--backlog=4K") as consoles:
         guest = Guest(consoles, 1, "one")
-        asleep = guest.view()
-        awake = None
-        guest.tty(asleep.path)
-        awake = guest.view()
+        asleep, awake = guest.views(2)
         lines = [b"%06d\n" % i for i in range(20000)]
         for i in range(0, len(lines), 100):
             guest.say(b"".join(lines[i:i + 100]))
