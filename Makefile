@@ -31,7 +31,7 @@ HV_OBJ := $(HV_C:%.c=$(B)/%.o) $(HV_S:%.S=$(B)/%.o)
 
 # Pure modules: also built for the host, imports held to the seam (docs/tour.md).
 PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/image_unpack boot/inflate boot/unxz boot/unzstd boot/checksum \
-	core/access core/event_channel core/event_2l core/event_fifo core/grant_table core/hypercall core/memory_op \
+	core/access core/domain_kill core/event_channel core/event_2l core/event_fifo core/grant_table core/hypercall core/memory_op \
 	core/page_alloc core/sched_credit core/time core/timer core/vcpu_op core/version \
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
 	pv/bounce pv/descriptors pv/grant_pv pv/l1tf pv/mmu_update pv/page_owner pv/page_type \
@@ -120,7 +120,8 @@ FUZZ_FILES = $(wildcard tests/fuzz/$(1)_*.c tests/fuzz/$(1)_*.h)
 # fuzz_core counts what the hypercalls hold on frames, where they call page_type.c.
 FUZZ_LINK_core := $(addprefix -Wl$(comma)--wrap=,get_page put_page get_page_writable put_page_writable \
 	get_page_seg_desc put_page_seg_desc get_page_table put_page_table hold_page_table hold_l1_table release_page_table \
-	share_page_with_domain unshare_page assign_pages release_owned_page)
+	share_page_with_domain disown_shared_page assign_pages release_owned_page \
+	release_owned_pages)
 $(H)/fuzz_core: $(H)/pv/grant_pv.o
 $(H)/fuzz_image: $(call FUZZ_FILES,image)
 $(H)/fuzz_core: $(call FUZZ_FILES,core)

@@ -14,12 +14,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <xen/grant_table.h>
 #include "build.h"
@@ -29,6 +32,8 @@
 #define SUPERPAGE_ORDER	9
 #define SUPERPAGE	(1u << SUPERPAGE_ORDER)
 
+#define APART_LEAST	(1u << 20)	/* bytes of a kernel file that is worth a process */
+
 #define CS_KERNEL	0xe033		/* FLAT_KERNEL_CS64 */
 #define SS_KERNEL	0xe02b
 #define FLAG_IF		0x200
@@ -36,10 +41,6 @@
 struct build {
 	struct xc *x;
 	struct pv_guest *g;
-	const void *kernel;		/* the file */
-	size_t kernel_len;
-	int ramdisk;			/* descriptor, -1 for none */
-	size_t ramdisk_len;
 	uint64_t *mfn;			/* of each pfn */
 	struct loaded loaded;
 	struct elf_image elf;
@@ -86,39 +87,63 @@ static int open_file(struct build *b, const char *what, const char *path, size_t
 	return fd;
 }
 
-static int open_files(struct build *b)
+static int find_kernel(struct build *b, struct kernel_file *k)
 {
-	int fd = open_file(b, "the kernel", b->g->kernel, &b->kernel_len);
+	const char *error;
+	int err = kernel_find(b->g->kernel_bytes, b->g->kernel_len, k, &error);
+
+	return err ? fail(b, -err, "the kernel %s %s", b->g->kernel, error) : 0;
+}
+
+static int map_kernel(struct build *b)
+{
+	struct pv_guest *g = b->g;
+	int fd = open_file(b, "the kernel", g->kernel, &g->kernel_len), err;
 	void *p;
 
 	if (fd < 0)
 		return fd;
-	p = b->kernel_len ? mmap(NULL, b->kernel_len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0) : MAP_FAILED;
-	if (p == MAP_FAILED) {
-		int err = b->kernel_len ? errno : EINVAL;
-
+	if (!g->kernel_len) {
 		close(fd);
-		return b->kernel_len ? fail(b, err, "the kernel %s: %s", b->g->kernel, strerror(err)) :
-				       fail(b, err, "the kernel %s is empty", b->g->kernel);
+		return fail(b, EINVAL, "the kernel %s is empty", g->kernel);
 	}
+	/* All of it at once: a fault for every few pages would cost more than all else about the file. */
+	p = mmap(NULL, g->kernel_len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	err = errno;
 	close(fd);
-	b->kernel = p;
-	if (b->g->ramdisk) {
-		b->ramdisk = open_file(b, "the ramdisk", b->g->ramdisk, &b->ramdisk_len);
-		if (b->ramdisk < 0)
-			return b->ramdisk;
-	}
+	if (p == MAP_FAILED)
+		return fail(b, err, "the kernel %s: %s", g->kernel, strerror(err));
+	g->kernel_bytes = p;
 	return 0;
 }
 
-static void close_all(struct build *b)
+int pv_open(struct pv_guest *g)
 {
-	load_close(&b->loaded);
-	if (b->kernel)
-		munmap((void *)b->kernel, b->kernel_len);
-	if (b->ramdisk >= 0)
-		close(b->ramdisk);
-	free(b->mfn);
+	struct build b = { .g = g };
+	struct kernel_file k;
+	int err;
+
+	g->ramdisk_fd = -1;
+	g->kernel_bytes = NULL;
+	err = map_kernel(&b);
+	err = err ? err : find_kernel(&b, &k);
+	if (!err && g->ramdisk) {
+		g->ramdisk_fd = open_file(&b, "the ramdisk", g->ramdisk, &g->ramdisk_len);
+		err = g->ramdisk_fd < 0 ? g->ramdisk_fd : 0;
+	}
+	if (err)
+		pv_close(g);
+	return err;
+}
+
+void pv_close(struct pv_guest *g)
+{
+	if (g->kernel_bytes)
+		munmap((void *)g->kernel_bytes, g->kernel_len);
+	if (g->ramdisk_fd >= 0)
+		close(g->ramdisk_fd);
+	g->kernel_bytes = NULL;
+	g->ramdisk_fd = -1;
 }
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -150,9 +175,6 @@ static int give_memory(struct build *b)
 	b->mfn = malloc(pages * sizeof(*b->mfn));
 	if (!b->mfn)
 		return fail(b, ENOMEM, "no memory in dom0 for the list of the guest's pages");
-	if (b->g->claim && xc_claim_pages(b->x, b->g->domid, pages))
-		return errno == ENOMEM ? fail(b, ENOMEM, "there is not enough free memory for a guest of %llu MiB",
-					      (unsigned long long)pages >> 8) : failed(b);
 	done = give_superpages(b, pages >> SUPERPAGE_ORDER);
 	for (uint64_t i = done; i < pages; i++)
 		b->mfn[i] = i;
@@ -160,8 +182,6 @@ static int give_memory(struct build *b)
 	if (got < 0 || done + got < pages)
 		return fail(b, ENOMEM, "there is not enough free memory for a guest of %llu MiB: it ended after %llu MiB",
 			    (unsigned long long)pages >> 8, (unsigned long long)(done + (got > 0 ? got : 0)) >> 8);
-	if (b->g->claim && xc_claim_pages(b->x, b->g->domid, 0))
-		return failed(b);
 	return 0;
 }
 
@@ -176,7 +196,7 @@ static int plan(struct build *b)
 {
 	const char *error;
 	uint64_t needs;
-	int err = layout_plan(&b->l, &b->elf, b->g->pages, b->ramdisk_len, &needs, &error);
+	int err = layout_plan(&b->l, &b->elf, b->g->pages, b->g->ramdisk_len, &needs, &error);
 
 	if (err == -ENOMEM)
 		return fail(b, ENOMEM, "%llu MiB of memory are too few for kernel %s%s%s: it takes %llu MiB to start",
@@ -190,13 +210,13 @@ static int load_ramdisk(struct build *b)
 	size_t done = 0, room = b->l.initrd.count << XC_PAGE_SHIFT;
 	uint8_t *to;
 
-	if (b->ramdisk < 0 || !room)
+	if (b->g->ramdisk_fd < 0 || !room)
 		return 0;
 	to = map_pages(b, b->l.initrd.pfn, b->l.initrd.count);
 	if (!to)
 		return failed(b);
-	while (done < b->ramdisk_len) {
-		ssize_t n = read(b->ramdisk, to + done, b->ramdisk_len - done);
+	while (done < b->g->ramdisk_len) {
+		ssize_t n = read(b->g->ramdisk_fd, to + done, b->g->ramdisk_len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -247,8 +267,8 @@ static void write_start_info(struct build *b, struct start_info *s, uint64_t sha
 		.nr_pt_frames = l->tables.count,
 		.mfn_list = l->p2m_address,
 	};
-	if (b->ramdisk >= 0) {
-		s->mod_len = b->ramdisk_len;
+	if (b->g->ramdisk_fd >= 0) {
+		s->mod_len = b->g->ramdisk_len;
 		s->mod_start = l->initrd_mapped ? address_of(l, l->initrd.pfn) : l->initrd.pfn;
 		s->flags |= l->initrd_mapped ? 0 : SIF_MOD_START_PFN;
 	}
@@ -352,14 +372,6 @@ static int set_registers(struct build *b)
 
 /* --- the whole ----------------------------------------------------------------------------------- */
 
-static int find_kernel(struct build *b, struct kernel_file *k)
-{
-	const char *error;
-	int err = kernel_find(b->kernel, b->kernel_len, k, &error);
-
-	return err ? fail(b, -err, "the kernel %s %s", b->g->kernel, error) : 0;
-}
-
 static int load_kernel(struct build *b)
 {
 	const char *error = NULL;
@@ -382,7 +394,6 @@ static int fill(struct build *b)
 	err = err ? err : load_kernel(b);
 	err = err ? err : plan(b);
 	err = err ? err : load_segments(&b->loaded, &b->elf) ? failed(b) : 0;
-	load_close(&b->loaded);
 	err = err ? err : hypercall_page(b);
 	err = err ? err : load_ramdisk(b);
 	err = err ? err : write_p2m(b);
@@ -395,23 +406,44 @@ static int fill(struct build *b)
 	return err;
 }
 
-int pv_build(struct xc *x, struct pv_guest *g)
+/*
+ * In a process of its own, for a kernel of some size: its address space goes with it, with all that was mapped there, and
+ * that is cheaper than to take thousands of pages of the guest out of a page table that lives on.
+ */
+static int fill_apart(struct build *b)
 {
-	struct build b = { .x = x, .g = g, .ramdisk = -1 };
-	int err = open_files(&b);
+	struct pv_guest *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0;
+	pid_t pid;
 
-	err = err ? err : fill(&b);
-	close_all(&b);
-	return err;
+	if (shared == MAP_FAILED)
+		return fail(b, errno, "no memory in dom0");
+	*shared = *b->g;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		b->g = shared;
+		b->x = xc_open(shared->error, sizeof(shared->error));
+		_exit(b->x ? -fill(b) : errno);
+	}
+	if (pid < 0)
+		status = errno << 8;
+	else
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			continue;
+	*b->g = *shared;
+	munmap(shared, sizeof(*shared));
+	if (status && !b->g->error[0])
+		return fail(b, EIO, "the process that builds the guest could not run or was killed");
+	return -WEXITSTATUS(status);
 }
 
-int pv_check(struct pv_guest *g)
+int pv_build(struct xc *x, struct pv_guest *g)
 {
-	struct build b = { .g = g, .ramdisk = -1 };
-	int err = open_files(&b);
-	struct kernel_file k;
+	struct build b = { .x = x, .g = g };
+	int err = g->kernel_len < APART_LEAST ? fill(&b) : fill_apart(&b);
 
-	err = err ? err : find_kernel(&b, &k);
-	close_all(&b);
+	load_close(&b.loaded);
+	free(b.mfn);
 	return err;
 }

@@ -14,14 +14,22 @@ struct pv_guest {
 	const char *ramdisk;	/* path, or NULL */
 	const char *cmdline;	/* or NULL */
 	uint64_t pages;
-	bool claim;		/* set the memory aside first, so that others can't take it meanwhile */
 	uint32_t store_domid, console_domid;
 	uint32_t store_port, console_port;	/* the guest's, made for those domains */
+
+	/* the files, from pv_open() to pv_close() */
+	const void *kernel_bytes;
+	size_t kernel_len, ramdisk_len;
+	int ramdisk_fd;		/* -1 for none */
 
 	/* what came out */
 	uint64_t store_mfn, console_mfn;
 	char error[400];	/* a sentence, if it did not */
 };
+
+/* Opens kernel and ramdisk; is the kernel one? Before anything is made. 0 or -errno with a sentence in g->error. */
+int pv_open(struct pv_guest *g);
+void pv_close(struct pv_guest *g);
 
 /*
  * pv_build - fill a new domain, up to the registers of vcpu 0
@@ -29,8 +37,5 @@ struct pv_guest {
  * Returns 0 or -errno with a sentence in g->error; then the domain may have part of its memory, and is to be destroyed.
  */
 int pv_build(struct xc *x, struct pv_guest *g);
-
-/* Can kernel and ramdisk be read, and is the kernel one? Before anything is made. 0 or -errno with a sentence. */
-int pv_check(struct pv_guest *g);
 
 #endif

@@ -75,6 +75,7 @@ struct guest {
 	bool told_nonsense;
 	struct viewer_list viewers;
 	unsigned int viewer_count;
+	bool viewer_asked;	/* a further terminal is wanted */
 	/* After its end: */
 	uint64_t hang_up_ns;
 };
@@ -103,6 +104,8 @@ struct guest *guest_new(uint32_t domid, const uint8_t uuid[16]);
 /* Looks at the store's nodes: takes up a console that is there now. */
 void guest_look(struct guest *g);
 void guest_rename(struct guest *g);
+/* A viewer may have asked for a terminal; @at_start also takes the name of a dead daemon's terminal away. */
+void guest_asked(struct guest *g, bool at_start);
 void guest_event(struct guest *g);
 /* There is room at a viewer, or input was put in. */
 void guest_try(struct guest *g);
@@ -116,8 +119,10 @@ void backlog_forget(uint32_t domid);
 
 /* viewer.c */
 bool viewers_start(void);
-/* Sees to it that there is a terminal that nobody has opened, and that the store names it. */
+/* Sees to it that the guest has its first terminal, and a further one if that was asked for. */
 void viewers_advertise(struct guest *g);
+/* The node viewer-tty has changed: if there is no unopened terminal of that kind, one is wanted. */
+void viewers_asked(struct guest *g);
 /* Takes a dead daemon's terminal out of the store. */
 void viewers_forget_old(struct guest *g);
 void viewers_output(struct guest *g);

@@ -114,6 +114,8 @@ static void console_changed(const char *path, struct guest *g)
 	if (node && (!strcmp(node, "/console") || !strcmp(node, "/port") || !strcmp(node, "/ring-ref") ||
 		     !strcmp(node, "/type")))
 		guest_look(g);
+	else if (node && !strcmp(node, "/viewer-tty"))
+		guest_asked(g, false);
 }
 
 static void store_event(const char *path, const char *token)
@@ -159,6 +161,8 @@ bool domains_start(void)
 		say("xenstored does not tell of domains: %m");
 		return false;
 	}
+	if (!xs_write(store, XBT_NULL, "/tool/xenconsoled/viewers", "1", 1))
+		say("/tool/xenconsoled/viewers can't be written (%m): xl console will not ask for terminals");
 	store_source = (struct source){ .ready = store_ready, .fd = xs_fileno(store) };
 	source_want(&store_source, EPOLLIN);
 	scan();

@@ -290,6 +290,17 @@ static void take_up(struct guest *g, const struct backlog_owner *owner, bool res
 	backlog_init(g->backlog, g->backlog_bytes - BACKLOG_HEAD, owner, g->ring.out_cons);
 }
 
+void guest_asked(struct guest *g, bool at_start)
+{
+	char *tty = g->page ? read_node(g->domid, "console/viewer-tty") : NULL;
+
+	if (tty && !*tty)
+		viewers_asked(g);
+	else if (tty && at_start)
+		viewers_forget_old(g);
+	free(tty);
+}
+
 static void connect_guest(struct guest *g, uint32_t port, uint64_t frame)
 {
 	struct backlog_owner owner = { .domid = g->domid, .port = port, .frame = frame };
@@ -316,9 +327,9 @@ static void connect_guest(struct guest *g, uint32_t port, uint64_t frame)
 	rate_init(&g->rate, now_ns(), options.rate);
 	open_log(g);
 	take_up(g, &owner, resume);
-	if (resume)
-		viewers_forget_old(g);
 	viewers_advertise(g);
+	if (resume)
+		guest_asked(g, true);
 	if (options.verbose)
 		say("domain %u (%s): console %s", g->domid, g->name ? g->name : "no name", resume ? "taken up again" : "is there");
 	/* It may have waited for room. */

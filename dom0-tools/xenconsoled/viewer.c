@@ -4,14 +4,15 @@
  *
  * A guest's first terminal is the one that the store's node `tty` names, and stays as long as the guest: programs that
  * know nothing of several viewers use it one after the other (Debian's xl console takes every change of `tty` for a new
- * console). While somebody has it open the node `viewer-tty` names another that nobody has opened; inotify tells that
- * it is, and then the next is made. Our xl console looks there first.
+ * console). Our xl console asks for a further one by emptying the node `viewer-tty`, and gets its name there; inotify
+ * tells that it is opened. That this works is said by the node /tool/xenconsoled/viewers.
  *
  * 1. Nothing is written to a terminal that nobody has opened. Who opens one gets the backlog first.
  * 2. Only as much is read from a terminal as the guest's ring has room for; without room it is not waited for.
  * 3. A terminal counts as left when all was read from it (EIO). The first one is then emptied and waits for the next to
  *    open it; others are removed.
- * 4. With VIEWERS_MAX opened there is no `viewer-tty`.
+ * 4. Of further ones at most one waits to be opened, and there are VIEWERS_MAX terminals in all: beyond that an asker
+ *    is answered when a place comes free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,13 @@ static bool await_viewer(struct viewer *v)
 	return v->watch >= 0;
 }
 
+static bool is_open(const struct viewer *v)
+{
+	struct pollfd now = { .fd = v->source.fd };
+
+	return poll(&now, 1, 0) >= 0 && !(now.revents & POLLHUP);
+}
+
 static void opened(struct viewer *v)
 {
 	if (v->present)
@@ -116,14 +124,12 @@ static void opened(struct viewer *v)
 	v->present = true;
 	v->pos = v->guest->backlog ? backlog_start(v->guest->backlog) : 0;
 	arm(v);
-	viewers_advertise(v->guest);
 }
 
 /* Somebody may have opened it between the emptying and the watch: then the other end is not hung up. */
 static void left(struct viewer *v)
 {
 	struct guest *g = v->guest;
-	struct pollfd now = { .fd = v->source.fd };
 
 	if (!v->first) {
 		remove_viewer(v);
@@ -135,7 +141,7 @@ static void left(struct viewer *v)
 	if (!await_viewer(v)) {
 		say("domain %u: its console's terminal can't be used again: %m", g->domid);
 		remove_viewer(v);
-	} else if (poll(&now, 1, 0) >= 0 && !(now.revents & POLLHUP)) {
+	} else if (is_open(v)) {
 		opened(v);
 	}
 }
@@ -240,15 +246,32 @@ void viewers_advertise(struct guest *g)
 		v = add_terminal(g, "tty");
 		if (v)
 			v->first = true;
-		return;
 	}
+	if (!g->viewer_asked)
+		return;
 	TAILQ_FOREACH(v, &g->viewers, next)
-		if (!v->present)
+		if (!v->first && !v->present)
 			return;
-	if (g->viewer_count >= VIEWERS_MAX)
-		name_terminal(g, "viewer-tty", NULL);
-	else
-		add_terminal(g, "viewer-tty");
+	if (g->viewer_count < VIEWERS_MAX && add_terminal(g, "viewer-tty"))
+		g->viewer_asked = false;
+}
+
+void viewers_asked(struct guest *g)
+{
+	struct viewer *v;
+
+	/* What waits may have been opened, and inotify's word be still to come. */
+	TAILQ_FOREACH(v, &g->viewers, next)
+		if (!v->first && !v->present) {
+			if (!is_open(v)) {
+				name_terminal(g, "viewer-tty", v->path);
+				return;
+			}
+			opened(v);
+			break;
+		}
+	g->viewer_asked = true;
+	viewers_advertise(g);
 }
 
 void viewers_forget_old(struct guest *g)

@@ -3,7 +3,8 @@
  * A viewer of a console: a terminal that the console daemon has made, whose name is in the store, and ours.
  *
  * 1. The terminal is ours alone (flock), so that its output is not divided between two. The node `tty` names a guest's
- *    first terminal; our own daemon names a further one in `viewer-tty` while that is in use.
+ *    first terminal, which is left to others where the daemon is ours: that names a further one in `viewer-tty` to who
+ *    empties that node.
  * 2. When the terminal hangs up, the one that the store names may be of the same dead daemon, and its number somebody
  *    else's by now. Without a word of the store since then only one is opened that none but root may open, as our
  *    daemon makes them and a login does not. The domain's end is told from the daemon's by its folder in the store.
@@ -32,7 +33,7 @@ struct console {
 	struct xs_handle *store;
 	uint32_t domid;
 	char home[64], node[96];
-	char further[96];	/* "": there is no such node */
+	char further[96];	/* "": the daemon can't be asked for one */
 	int tty;		/* -1: none yet, or hung up */
 	int ready;
 	bool told;
@@ -122,14 +123,12 @@ static bool set_raw(int fd)
 	return !tcsetattr(fd, TCSANOW, &modes);
 }
 
-/* The terminal that a node names, or -1: there is none, or another viewer has it. */
-static int open_terminal(struct console *c, const char *node, bool may_be_stale)
+/* The terminal of that path, or -1: there is none, or another viewer has it. */
+static int open_terminal(const char *path, bool may_be_stale)
 {
-	char *path = xs_read(c->store, XBT_NULL, node, NULL);
 	int fd = path && *path == '/' ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK) : -1;
 	struct stat st;
 
-	free(path);
 	if (fd < 0)
 		return -1;
 	if (isatty(fd) && !(may_be_stale && (fstat(fd, &st) || st.st_mode & 077)) && !flock(fd, LOCK_EX | LOCK_NB) &&
@@ -139,13 +138,30 @@ static int open_terminal(struct console *c, const char *node, bool may_be_stale)
 	return -1;
 }
 
-/* None that is free is no error: the store will tell of the next. */
-static void try_open(struct console *c, bool may_be_stale)
+/* Asks the daemon for a terminal where it has none for us, and nobody has asked yet. */
+static int open_further(struct console *c, bool may_be_stale)
 {
-	int fd = *c->further ? open_terminal(c, c->further, may_be_stale) : -1;
+	char *path = xs_read(c->store, XBT_NULL, c->further, NULL);
+	int fd = open_terminal(path, may_be_stale);
 
-	if (fd < 0)
-		fd = open_terminal(c, c->node, may_be_stale);
+	if (fd < 0 && (!path || *path))
+		xs_write(c->store, XBT_NULL, c->further, "", 0);
+	free(path);
+	return fd;
+}
+
+static int open_first(struct console *c, bool may_be_stale)
+{
+	char *path = xs_read(c->store, XBT_NULL, c->node, NULL);
+	int fd = open_terminal(path, may_be_stale);
+
+	free(path);
+	return fd;
+}
+
+/* None that is free is no error: the store will tell of the next. */
+static void use_terminal(struct console *c, int fd)
+{
 	if (fd < 0)
 		return;
 	c->tty = fd;
@@ -158,6 +174,11 @@ static void try_open(struct console *c, bool may_be_stale)
 	}
 	write_all(fd, c->type_ahead, c->type_ahead_len);
 	c->type_ahead_len = 0;
+}
+
+static void try_open(struct console *c, bool may_be_stale)
+{
+	use_terminal(c, *c->further ? open_further(c, may_be_stale) : open_first(c, may_be_stale));
 }
 
 static void tell_waiting(struct console *c)
@@ -241,7 +262,10 @@ static void loop(struct console *c)
 		};
 		int n = poll(fds, 3, c->tty < 0 && !c->told ? PATIENCE_MS : -1);
 
-		if (!n)
+		/* A daemon that could be asked may have been replaced by one that can't. */
+		if (!n && *c->further)
+			use_terminal(c, open_first(c, true));
+		if (!n && c->tty < 0)
 			tell_waiting(c);
 		if (n <= 0)
 			continue;
@@ -262,6 +286,8 @@ static void loop(struct console *c)
 
 static bool find_node(struct console *c, enum console_type type, unsigned int number)
 {
+	char *asks;
+
 	snprintf(c->home, sizeof(c->home), "/local/domain/%u", c->domid);
 	if (type == CONSOLE_SERIAL)
 		snprintf(c->node, sizeof(c->node), "%s/serial/%u/tty", c->home, number);
@@ -271,8 +297,10 @@ static bool find_node(struct console *c, enum console_type type, unsigned int nu
 		snprintf(c->node, sizeof(c->node), "%s/device/console/%u/tty", c->home, number);
 	else
 		snprintf(c->node, sizeof(c->node), "%s/console/tty", c->home);
-	if (type == CONSOLE_PV && !number)
+	asks = xs_read(c->store, XBT_NULL, "/tool/xenconsoled/viewers", NULL);
+	if (type == CONSOLE_PV && !number && asks)
 		snprintf(c->further, sizeof(c->further), "%s/console/viewer-tty", c->home);
+	free(asks);
 	if (!domain_there(c)) {
 		fprintf(stderr, "xl: there is no domain %u\n", c->domid);
 		return false;

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <xen/physdev.h>
@@ -80,16 +79,14 @@ static int check(struct creation *k)
 		return say_error(EINVAL, "%s: the kernel's command line has %zu characters; %u is the most", c->name,
 				 strlen(c->cmdline), MAX_GUEST_CMDLINE - 1);
 	if (!c->has_uuid) {
-		if (getrandom(c->uuid, sizeof(c->uuid), 0) != sizeof(c->uuid))
-			return say_error(EIO, "no random numbers for the UUID");
-		c->uuid[6] = (c->uuid[6] & 0x0f) | 0x40;	/* RFC 4122: random */
-		c->uuid[8] = (c->uuid[8] & 0x3f) | 0x80;
+		if (uuid_make(c->uuid))
+			return -EIO;
 		c->has_uuid = true;
 	}
 	k->g = (struct pv_guest){
 		.kernel = c->kernel, .ramdisk = c->ramdisk, .cmdline = c->cmdline, .pages = c->memory / 4,
 	};
-	return pv_check(&k->g) ? say_error(EINVAL, "%s: %s", c->name, k->g.error) : 0;
+	return pv_open(&k->g) ? say_error(EINVAL, "%s: %s", c->name, k->g.error) : 0;
 }
 
 /* A pool by its number, or by its name in the store. */
@@ -365,14 +362,17 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 	struct record r;
 	int err = check(&k);
 
-	err = err ? err : find_pool(&k);
-	err = err ? err : record_open(&r, "create", c->uuid);
 	if (err)
 		return err;
-	err = make(&k, &r);
-	if (err && k.domid)
-		destroy_parts(h, k.domid, c->uuid);
-	record_close(&r);
+	err = find_pool(&k);
+	err = err ? err : record_open(&r, "create", c->uuid);
+	if (!err) {
+		err = make(&k, &r);
+		if (err && k.domid)
+			destroy_parts(h, k.domid, c->uuid);
+		record_close(&r);
+	}
+	pv_close(&k.g);
 	*domid = k.domid;
 	return err;
 }

@@ -66,6 +66,8 @@ struct pv_guest;
 int nodes_connect(struct host *h, const struct pv_guest *g);
 int nodes_remove(struct host *h, uint32_t domid, const uint8_t uuid[16]);
 
+/* A random one; -EIO, said. */
+int uuid_make(uint8_t uuid[16]);
 void uuid_format(char text[37], const uint8_t uuid[16]);
 
 /* --- balloon.c --------------------------------------------------------------- */

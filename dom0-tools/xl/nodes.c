@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include "../domain-builder/build.h"
 #include "../libxenstore/batch.h"
@@ -24,6 +25,15 @@ void uuid_format(char text[37], const uint8_t u[16])
 {
 	snprintf(text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4],
 		 u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
+int uuid_make(uint8_t uuid[16])
+{
+	if (getrandom(uuid, 16, 0) != 16)
+		return say_error(EIO, "no random numbers for the UUID");
+	uuid[6] = (uuid[6] & 0x0f) | 0x40;	/* RFC 4122: random */
+	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+	return 0;
 }
 
 static int say_store_error(const struct xs_batch *b, int err)

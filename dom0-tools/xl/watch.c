@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -117,8 +116,9 @@ static int rename_old(struct host *h, struct guest_config *c, uint32_t domid)
 	struct tm tm;
 	int err;
 
-	if (getrandom(uuid, sizeof(uuid), 0) != sizeof(uuid))
-		return say_error(EIO, "no random numbers for the UUID");
+	err = uuid_make(uuid);
+	if (err)
+		return err;
 	strftime(stamp, sizeof(stamp), "-%Y%m%dT%H%MZ", gmtime_r(&now, &tm));
 	snprintf(name, sizeof(name), "%s%s", c->name, stamp);
 	uuid_format(old_text, c->uuid);

@@ -117,7 +117,7 @@ struct domain {
 	bool is_xenstore;            /* [I] */
 	u8 kill_step;                /* [L] how far its end has come: core/domain_kill.c */
 	bool frames_awaited;         /* [A] all of it is given up, but for frames that others still use */
-	u64 kill_mfn;                /* [L] next frame to look at */
+	u64 kill_at;                 /* [L] next vcpu or frame to look at */
 
 	/* Memory */
 	u64 tot_pages;               /* [A] frames owned */

@@ -31,8 +31,12 @@
 
 static int release_vcpus(struct domain *d)
 {
-	for (u32 i = 0; i < d->max_vcpus; i++) {
-		struct vcpu *v = d->vcpus[i];
+	/* Tables that they were at first: others, we even, may wait for that. */
+	for (u32 i = 0; !d->kill_at && i < d->max_vcpus; i++)
+		if (d->vcpus[i] && pt_job_abort(d->vcpus[i]))
+			return -ERESTART;
+	for (; d->kill_at < d->max_vcpus; d->kill_at++) {
+		struct vcpu *v = d->vcpus[d->kill_at];
 
 		if (!v)
 			continue;
@@ -40,8 +44,12 @@ static int release_vcpus(struct domain *d)
 			v->vcpu_info_placed = false;
 			put_page_writable(v->vcpu_info_mfn);
 		}
-		if (pv_vcpu_release(v) || preempt_check())
+		if (pv_vcpu_release(v))
 			return -ERESTART;
+		if (preempt_check()) {
+			d->kill_at++;
+			return -ERESTART;
+		}
 	}
 	return 0;
 }
@@ -49,9 +57,9 @@ static int release_vcpus(struct domain *d)
 /* A range of its frames, 64 at a time, from where the last call stopped. */
 static bool next_chunk(struct domain *d, u64 *first)
 {
-	while (d->kill_mfn < d->max_mfn && READ_ONCE(d->tot_pages)) {
-		*first = d->kill_mfn;
-		d->kill_mfn += 64;
+	while (d->kill_at < d->max_mfn && READ_ONCE(d->tot_pages)) {
+		*first = d->kill_at;
+		d->kill_at += 64;
 		if (mfn_valid(MFN(*first)))
 			return true;
 	}
@@ -63,6 +71,9 @@ static int unpin_tables(struct domain *d)
 	struct vcpu *self = current;
 	u64 first;
 
+	/* What an earlier call left half taken apart comes first. */
+	if (pt_job_resume(self))
+		return -ERESTART;
 	for (u32 n = 0; next_chunk(d, &first); n++) {
 		for (u32 i = 0; i < 64; i++) {
 			mfn_t mfn = MFN(first + i);
@@ -71,7 +82,7 @@ static int unpin_tables(struct domain *d)
 				continue;
 			(void)unpin_page_table(self, mfn, d); /* -EINVAL: another was quicker */
 			if (pt_job_resume(self)) {
-				d->kill_mfn = first;
+				d->kill_at = first;
 				return -ERESTART;
 			}
 		}
@@ -97,9 +108,6 @@ int domain_kill(struct domain *d)
 {
 	int rc = 0;
 
-	/* What an earlier call left of tables half taken apart comes first. */
-	if (pt_job_resume(current))
-		return -ERESTART;
 	switch (d->kill_step) {
 	case 0:
 		rc = events_destroy(d);
@@ -136,6 +144,6 @@ int domain_kill(struct domain *d)
 	if (rc)
 		return rc;
 	d->kill_step++;
-	d->kill_mfn = READ_ONCE(d->min_mfn) & ~63ULL;
+	d->kill_at = d->kill_step == 2 ? 0 : READ_ONCE(d->min_mfn) & ~63ULL;
 	return -ERESTART;
 }

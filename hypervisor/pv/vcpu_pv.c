@@ -672,7 +672,7 @@ int pv_vcpu_release(struct vcpu *v)
 	u64 *root[] = { &v->pv.user_cr3, &v->pv.kernel_cr3 };
 	struct vcpu *self = current;
 
-	if (pt_job_abort(v))
+	if (pt_job_resume(self))
 		return -ERESTART;
 	pv_set_gdt(v, NULL, 0);
 	pv_drop_ldt(v);

@@ -50,7 +50,7 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, u64 value);
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 /* The other way; v is on no CPU, *c is zero. */
 void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
-/* v will never run again: gives up its tables and descriptor frames. 0, or -ERESTART: call again. */
+/* v will never run again, and no job of its is left: gives up its tables and descriptor frames. 0, -ERESTART: call again. */
 int pv_vcpu_release(struct vcpu *v);
 
 /* --- Getting the guest's attention (bounce.c) --- */

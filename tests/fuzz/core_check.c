@@ -218,7 +218,7 @@ static void check_domain_pages(const struct domain *d)
 	if (pages != d->tot_pages)
 		broken("d%u owns %llu pages and counts %llu", d->domain_id, (unsigned long long)pages,
 		       (unsigned long long)d->tot_pages);
-	if (d->tot_pages > d->max_pages)
+	if (d->tot_pages > d->max_pages && !d->is_dying)
 		broken("d%u has %llu pages of %llu", d->domain_id, (unsigned long long)d->tot_pages,
 		       (unsigned long long)d->max_pages);
 	for (u32 i = 0; i < NVCPU; i++) {
@@ -365,7 +365,7 @@ void check_everything(void)
 	for (u32 i = 0; i < NDOM; i++) {
 		check_domain_pages(dom[i]);
 		check_events(dom[i]);
-		if (dom[i]->refcount < 1 || dom[i]->refcount > 10000)
+		if ((dom[i]->refcount < 1 && !dom[i]->is_dying) || dom[i]->refcount > 10000)
 			broken("d%u has %u references", i, dom[i]->refcount);
 	}
 	check_timers();

@@ -58,8 +58,12 @@ extern struct trouble trouble;
 extern void (*other_vcpu_runs)(void);
 
 void machine_start(void);
-/* Ends all domains, as the toolstack will. Whatever is still held then was lost. */
+/* Ends all domains. Whatever is still held then was lost. */
 void machine_end(void);
+/* `killer` ends domain `d`; neither is in the middle of a hypercall. */
+void machine_kill(struct domain *d, struct vcpu *killer);
+/* Where a dead domain's last reference has gone, a new one starts. No hypercall is running. */
+void machine_reap(void);
 u8 *scratch_of(u32 cpu);
 static inline u32 cpu_of(const struct vcpu *v) { return v->domain->domain_id * NVCPU + v->vcpu_id; }
 

@@ -30,6 +30,7 @@ void (*other_vcpu_runs)(void);
 
 static u8 scratch[NCPU][SCRATCH_BYTES];
 static u64 allocs_before;
+static u32 restarts; /* domains that may still be started in place of dead ones */
 static u32 preempt_calls;
 
 u8 *scratch_of(u32 cpu) { return scratch[cpu]; }
@@ -182,7 +183,10 @@ void __real_put_page_seg_desc(mfn_t mfn);
 int __real_get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level);
 void __real_put_page_table(struct vcpu *v, mfn_t mfn);
 void __real_share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
-void __real_unshare_page(mfn_t mfn);
+void __real_disown_shared_page(mfn_t mfn, struct domain *d);
+void __wrap_disown_shared_page(mfn_t mfn, struct domain *d);
+u32 __real_release_owned_pages(u64 first, struct domain *d);
+u32 __wrap_release_owned_pages(u64 first, struct domain *d);
 unsigned __real_hold_page_table(mfn_t mfn, struct domain *d);
 bool __real_hold_l1_table(mfn_t mfn, struct domain *d);
 void __real_release_page_table(struct vcpu *v, mfn_t mfn);
@@ -202,7 +206,6 @@ void __wrap_put_page_seg_desc(mfn_t mfn);
 int __wrap_get_page_table(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level);
 void __wrap_put_page_table(struct vcpu *v, mfn_t mfn);
 void __wrap_share_page_with_domain(mfn_t mfn, struct domain *d, bool writable);
-void __wrap_unshare_page(mfn_t mfn);
 
 static void let_go(u32 *count, mfn_t mfn, const char *what)
 {
@@ -222,6 +225,16 @@ bool __wrap_release_owned_page(mfn_t mfn, struct domain *d)
 	released = __real_release_owned_page(mfn, d);
 	in_release = false;
 	return released;
+}
+
+u32 __wrap_release_owned_pages(u64 first, struct domain *d)
+{
+	u32 n;
+
+	in_release = true;
+	n = __real_release_owned_pages(first, d);
+	in_release = false;
+	return n;
 }
 
 bool __wrap_get_page(mfn_t mfn, struct domain *d)
@@ -340,10 +353,11 @@ void __wrap_assign_pages(mfn_t first, u64 nr, struct domain *d)
 	__real_assign_pages(first, nr, d);
 }
 
-void __wrap_unshare_page(mfn_t mfn)
+void __wrap_disown_shared_page(mfn_t mfn, struct domain *d)
 {
 	shared[mfn.m] = false;
-	__real_unshare_page(mfn);
+	hold[mfn.m].writable++; /* what the hypervisor had, which it gives up in there */
+	__real_disown_shared_page(mfn, d);
 }
 
 /* --- What holds descriptor frames ------------------------------------------------------------- */
@@ -459,6 +473,7 @@ void machine_start(void)
 	memset(pirq_port, 0, sizeof(pirq_port));
 	trouble = (struct trouble){ .copy_faults = -1, .interject = -1 };
 	calls_running = preempt_calls = 0;
+	restarts = 8;
 	pt_job_steps = 1;
 	fake.now = 1000000000;
 	dom_io = fake_domain(DOMID_IO, 1, false);
@@ -470,93 +485,114 @@ void machine_start(void)
 		start_domain(i);
 }
 
-static void end_jobs(struct vcpu *v)
+/* --- The end of a domain (core/domain_kill.c) ---------------------------------------------------- */
+
+void domain_release_machine(struct domain *d)
 {
-	while (pt_job_resume(v) || pt_job_abort(v))
-		;
+	for (u32 i = 0; i < NVCPU; i++) {
+		struct vcpu *v = d->vcpus[i];
+
+		v->vcpu_info = &d->shared_info->vcpu_info[i];
+		events_poll_end(v);
+		timer_kill(&v->singleshot);
+		timer_kill(&v->periodic);
+	}
+	let_others();
 }
 
-/* What the vcpu itself holds: its tables, and the frame its vcpu_info is in. */
-static void end_vcpu(struct vcpu *v)
+int pv_vcpu_release(struct vcpu *v)
 {
-	u64 base[2] = { v->pv.kernel_cr3, v->pv.user_cr3 };
+	u64 *base[2] = { &v->pv.kernel_cr3, &v->pv.user_cr3 };
 
-	fake_run_on(v->processor, v);
-	v->pv.kernel_cr3 = v->pv.user_cr3 = 0;
-	end_jobs(v);
-	for (u32 i = 0; i < 2; i++) {
-		if (base[i])
-			put_page_table(v, MFN(base[i] >> PAGE_SHIFT));
-		end_jobs(v);
-	}
-	if (v->vcpu_info_placed) {
-		put_page_writable(v->vcpu_info_mfn);
-		v->vcpu_info = &v->domain->shared_info->vcpu_info[v->vcpu_id];
-	}
-	for (u32 f = 0; f < GDT_GUEST_FRAMES; f++)
+	if (pt_job_resume(current))
+		return -ERESTART;
+	for (u32 f = 0; f < GDT_GUEST_FRAMES; f++) {
 		if (!mfn_eq(v->pv.gdt_frames[f], INVALID_MFN))
 			put_page_seg_desc(v->pv.gdt_frames[f]);
-	events_poll_end(v);
-	timer_kill(&v->singleshot);
-	timer_kill(&v->periodic);
+		v->pv.gdt_frames[f] = INVALID_MFN;
+	}
+	for (u32 i = 0; i < 2; i++) {
+		u64 was = *base[i];
+
+		*base[i] = 0;
+		if (was)
+			put_page_table(current, MFN(was >> PAGE_SHIFT));
+		if (pt_job_resume(current))
+			return -ERESTART;
+	}
+	return 0;
 }
 
-static void unpin_all(struct domain *d)
+/* As core/domain.c has it. */
+void domain_frames_gone(struct domain *d)
 {
-	for (u64 m = 1; m < HOLE_FIRST; m++) {
-		struct page_info *pg = mfn_to_page(MFN(m));
-
-		if (page_owner(pg) == d->domain_id && (pg->count & PGC_count_mask) && (pg->type & PGT_pinned) &&
-		    (pg->type & PGT_count_mask)) {
-			if (unpin_page_table(d->vcpus[0], MFN(m), d))
-				broken("frame %llx can't be unpinned", (unsigned long long)m);
-			end_jobs(d->vcpus[0]);
-		}
+	if (d->frames_awaited) {
+		d->frames_awaited = false;
+		d->refcount--;
 	}
 }
 
-static void release_all(struct domain *d)
+/* Vcpu `killer`, which makes no other call meanwhile, ends domain `d`, none of whose vcpus does. */
+void machine_kill(struct domain *d, struct vcpu *killer)
 {
-	for (u64 m = 1; m < HOLE_FIRST; m++) {
-		struct page_info *pg = mfn_to_page(MFN(m));
+	u32 before = fake_cpus.now;
+	struct vcpu *was = fake_cpus.info[before].vcpu;
 
-		if (page_owner(pg) != d->domain_id || !(pg->count & PGC_count_mask))
-			continue;
-		if ((pg->count & PGC_count_mask) != 1)
-			broken("frame %llx of d%u: references are left after its end; count word %llx, type word %llx",
-			       (unsigned long long)m, d->domain_id, (unsigned long long)pg->count,
-			       (unsigned long long)pg->type);
-		if ((pg->count & PGC_allocated) && !release_owned_page(MFN(m), d))
-			broken("frame %llx of d%u can't be released", (unsigned long long)m, d->domain_id);
-	}
+	fake_run_on(cpu_of(killer), killer);
+	d->is_dying = true;
+	for (u32 i = 0; domain_kill(d); i++)
+		if (i == 100000)
+			broken("the end of d%u never ends", d->domain_id);
+	fake_run_on(before, was);
+}
+
+static void start_domain(u32 id);
+
+/* A domain that is gone but for its struct: another one gets its id. */
+static void start_again(u32 id)
+{
+	struct domain *d = dom[id];
+
 	if (d->tot_pages)
-		broken("d%u: %llu pages are left after its end", d->domain_id, (unsigned long long)d->tot_pages);
+		broken("d%u is gone, and %llu frames are its own", id, (unsigned long long)d->tot_pages);
+	grant_table_free(d);
+	rangeset_free(d->iomem);
+	rangeset_free(d->ioports);
+	fake_domain_forget(d);
+	start_domain(id);
+}
+
+void machine_reap(void)
+{
+	trouble = (struct trouble){ .copy_faults = -1, .interject = -1 };
+	fake.alloc_fail_after = -1;
+	for (u32 i = 1; i < NDOM; i++)
+		if (dom[i]->is_dying && !dom[i]->refcount && restarts && free_page_count() >= 2 * START_PAGES) {
+			restarts--;
+			start_again(i);
+		}
 }
 
 void machine_end(void)
 {
 	static const struct hold nothing;
+	struct vcpu *last = dom[0]->vcpus[0];
 
 	trouble = (struct trouble){ .copy_faults = -1, .interject = -1 };
 	fake.alloc_fail_after = -1;
-	for (u32 i = 0; i < NDOM; i++)
-		for (u32 k = 0; k < NVCPU; k++)
-			end_vcpu(dom[i]->vcpus[k]);
-	for (u32 i = 0; i < NDOM; i++)
-		unpin_all(dom[i]);
-	for (u32 i = 0; i < NDOM; i++)
-		while (grant_table_destroy(dom[i]) || events_destroy(dom[i]))
-			;
+	/* dom0's own end is the machine's; here it takes itself apart last. */
+	for (u32 i = NDOM; i-- > 0;)
+		if (!dom[i]->is_dying)
+			machine_kill(dom[i], last);
 	for (u64 m = 0; m < NFRAMES; m++)
 		if (memcmp(&hold[m], &nothing, sizeof(nothing)))
 			broken("frame %llx: %u references, %u writable types are never given back", (unsigned long long)m,
 			       hold[m].plain, hold[m].writable);
 	check_everything();
-	for (u32 i = 0; i < NDOM; i++)
-		release_all(dom[i]);
 	for (u32 i = 0; i < NDOM; i++) {
-		if (dom[i]->refcount != 1)
-			broken("d%u has %u references at its end", i, dom[i]->refcount);
+		if (dom[i]->refcount || dom[i]->tot_pages)
+			broken("d%u has %u references and %llu pages at its end", i, dom[i]->refcount,
+			       (unsigned long long)dom[i]->tot_pages);
 		grant_table_free(dom[i]);
 		rangeset_free(dom[i]->iomem);
 		rangeset_free(dom[i]->ioports);

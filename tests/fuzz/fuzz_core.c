@@ -91,6 +91,20 @@ static bool call_once(struct vcpu *v, unsigned nr)
 	return again;
 }
 
+/* The vcpu of CPU `k` goes on with what it was at; or, if its call failed with a job left, makes an empty call. */
+static void let_go_on(u32 k)
+{
+	struct vcpu *v = dom[k / NVCPU]->vcpus[k % NVCPU];
+
+	if (!repeat[k].due && v->pv.job.depth) {
+		fake_cpus.info[k].regs.rsi = fake_cpus.info[k].regs.rdx = 0;
+		fake_cpus.info[k].regs.r10 = DOMID_SELF;
+		call_once(v, __HYPERVISOR_mmu_update);
+	}
+	if (repeat[k].due)
+		repeat[k].due = call_once(v, repeat[k].nr);
+}
+
 static void go_on(struct vcpu *v, bool to_the_end)
 {
 	u32 cpu = cpu_of(v);
@@ -102,8 +116,8 @@ static void go_on(struct vcpu *v, bool to_the_end)
 		/* Another vcpu's unfinished job can be what this one waits for. */
 		if (i >= REPEATS_MAX / 2)
 			for (u32 k = 0; k < NCPU; k++)
-				if (k != cpu && repeat[k].due && !busy_cpus)
-					repeat[k].due = call_once(dom[k / NVCPU]->vcpus[k % NVCPU], repeat[k].nr);
+				if (k != cpu && !busy_cpus)
+					let_go_on(k);
 	}
 }
 
@@ -126,6 +140,20 @@ static void new_call(struct vcpu *v, bool to_the_end)
 
 /* --- Operations -------------------------------------------------------------------------- */
 
+/* dom0 destroys another domain: its vcpus are off their CPUs, whatever they were at. */
+static void destroy(u8 b)
+{
+	struct domain *d = dom[1 + b % (NDOM - 1)];
+	struct vcpu *killer = dom[0]->vcpus[b / NDOM % NVCPU];
+
+	/* Its own unfinished tables could wait for another vcpu's, which does nothing meanwhile. */
+	if (calls_running || d->is_dying || killer->pv.job.depth)
+		return;
+	for (u32 i = 0; i < NVCPU; i++)
+		repeat[cpu_of(d->vcpus[i])].due = false;
+	machine_kill(d, killer);
+}
+
 static void act(struct vcpu *v, bool to_the_end)
 {
 	u8 b = in8();
@@ -136,8 +164,10 @@ static void act(struct vcpu *v, bool to_the_end)
 		new_call(v, to_the_end);
 	else if (b < 0xf0)
 		go_on(v, to_the_end);
-	else if (b < 0xf8)
+	else if (b < 0xf7)
 		machine_event();
+	else if (b == 0xf7)
+		destroy(in8());
 	else if (v->pv.user_cr3)
 		v->pv.kernel_mode ^= 1;
 	else
@@ -151,6 +181,9 @@ static struct vcpu *actor(u8 b)
 	struct domain *d = dom[b % NDOM];
 	struct vcpu *v = d->vcpus[b / NDOM % NVCPU];
 
+	/* Of a dead domain nobody acts: dom0 does in its place. */
+	if (d->is_dying)
+		return dom[0]->vcpus[0];
 	return v->pv.kernel_cr3 ? v : d->vcpus[0];
 }
 
@@ -182,6 +215,7 @@ static void operation(void)
 			trouble.interject = in8() % 24;
 	}
 	act(v, !(how & 16));
+	machine_reap();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -119,6 +119,20 @@ FAKE_HOOK void sched_stop(struct vcpu *v)
 
 FAKE_HOOK mfn_t m2p_chunk(u64 gib) { return gib ? INVALID_MFN : MFN(7); }
 
+/* A domain of the fake machine has no more than its page tables to lose. */
+FAKE_HOOK void domain_release_machine(struct domain *d) { (void)d; }
+FAKE_HOOK void domain_unshare_info(struct domain *d) { (void)d; }
+
+FAKE_HOOK int pv_vcpu_release(struct vcpu *v)
+{
+	u64 base = v->pv.kernel_cr3;
+
+	v->pv.kernel_cr3 = 0;
+	if (base)
+		put_page_table(current, MFN(base >> PAGE_SHIFT));
+	return pt_job_resume(current);
+}
+
 FAKE_HOOK void set_work(u32 cpu, u32 bits)
 {
 	__atomic_fetch_or(&cpu_info_of(cpu)->work, bits, __ATOMIC_SEQ_CST);
