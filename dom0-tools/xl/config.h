@@ -273,8 +273,9 @@ int config_parse(struct guest_config *config, const char *file, const char *text
 void config_free(struct guest_config *config);
 
 /*
- * The configuration as JSON of libxl 4.17 (malloc()ed text): bare as xl create -n prints it and as libxl keeps it in
- * /var/lib/xen/userdata-d.DOMID.UUID.libxl-json, else with the domain's number as xl list -l does (negative: null).
+ * The configuration as JSON of libxl 4.17 (malloc()ed text): bare with a negative @domid as xl create -n prints it, bare
+ * with a domain's number as libxl keeps it in /var/lib/xen/userdata-d.DOMID.UUID.libxl-json, and else with the number (null
+ * for a negative one) in an object around it.
  * @topology says which CPUs "all" and "nodes:" are in the affinities (NULL: none).
  */
 char *config_to_json(const struct guest_config *config, const struct cpu_topology *topology, int domid, bool bare);

@@ -125,7 +125,7 @@ static void put_type(yajl_gen g, const struct guest_config *c)
 	json_close(g);
 }
 
-static void put_build_info(yajl_gen g, const struct guest_config *c, const struct cpu_topology *topology)
+static void put_build_info(yajl_gen g, const struct guest_config *c, const struct cpu_topology *topology, bool kept)
 {
 	static const char *const tsc_modes[] = { "default", "always_emulate", "native", "native_paravirt" };
 
@@ -148,6 +148,9 @@ static void put_build_info(yajl_gen g, const struct guest_config *c, const struc
 		json_number(g, "max_memkb", c->maxmem);
 	if (c->has_memory)
 		json_number(g, "target_memkb", c->memory);
+	/* libxl adds it to the target, and takes what isn't there for -1. */
+	if (kept)
+		json_number(g, "video_memkb", 0);
 	if (c->has_rtc_timeoffset)
 		json_number(g, "rtc_timeoffset", (uint32_t)c->rtc_timeoffset);
 	if (c->init_seclabel)
@@ -311,7 +314,7 @@ char *config_to_json(const struct guest_config *c, const struct cpu_topology *to
 		json_open(g, "config");
 	}
 	put_create_info(g, c);
-	put_build_info(g, c, topology);
+	put_build_info(g, c, topology, bare && domid >= 0);
 	put_devices(g, c);
 	put_action(g, "on_poweroff", c->on_poweroff);
 	put_action(g, "on_reboot", c->on_reboot);

@@ -37,15 +37,31 @@ struct creation {
 	int node_of[CPUS_MAX];
 };
 
+static char first_sentence[512];
+
+/* The first thing that is said is the reason; what follows are its consequences. */
+static void say(const char *format, va_list args, const char *more)
+{
+	char text[sizeof(first_sentence)];
+
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "xl: %s%s%s\n", text, more ? ": " : "", more ? more : "");
+	if (!first_sentence[0])
+		snprintf(first_sentence, sizeof(first_sentence), "%.250s%s%.250s", text, more ? ": " : "", more ? more : "");
+}
+
+const char *said_first(void)
+{
+	return first_sentence;
+}
+
 int say_error(int err, const char *format, ...)
 {
 	va_list args;
 
-	fputs("xl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args, NULL);
 	va_end(args);
-	fputc('\n', stderr);
 	return -err;
 }
 
@@ -54,11 +70,9 @@ int say_call_error(const struct host *h, const char *format, ...)
 	int err = errno ? errno : EIO;
 	va_list args;
 
-	fputs("xl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args, xc_error(h->x));
 	va_end(args);
-	fprintf(stderr, ": %s\n", xc_error(h->x));
 	return -err;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "console.h"
 #include "guest.h"
+#include "why.h"
 #include "xl.h"
 
 /* Words with "=" are lines of the configuration, joined with newlines; the word without is its file. */
@@ -132,6 +133,7 @@ int verb_create(int argc, char **argv)
 	struct words words = { 0 };
 	bool dry_run = xl.dry_run, quiet = false;
 	struct start_how how = { 0 };
+	uint32_t domid;
 	int c, status;
 
 	while ((c = xl_option(argc, argv, "Fnqf:cpdeVA", options, 0)) != -1) {
@@ -171,6 +173,9 @@ int verb_create(int argc, char **argv)
 		print_config(&config, true);
 	else
 		status = guest_start(&config, &how);
+	/* With -F a guest that ran has its record from its end. */
+	if (status && !how.foreground && !xl_domain_by_name(config.name, &domid))
+		why_keep_failure(config.name, said_first());
 	config_free(&config);
 	free(words.extra);
 	return status;

@@ -262,7 +262,7 @@ static void print_nodes(uint32_t domid)
 	if (xc_domctl(xl_xc(), &op, "asking for a domain's nodes") < 0)
 		*bits = ~0ULL;
 	map.word[0] = *bits;
-	printf(" %s", cpus_format(&map, machine.max_node_id + 1, text, sizeof(text)));
+	printf(" %s", cpus_format(&map, machine.nr_nodes, text, sizeof(text)));
 	xc_buffer_free(xl_xc(), bits, sizeof(*bits));
 }
 

@@ -22,6 +22,8 @@ struct host {
 __attribute__((format(printf, 2, 3))) int say_error(int err, const char *format, ...);
 /* The same for a call of libxenctrl that failed: its sentence, behind @format's text and a colon. */
 __attribute__((format(printf, 2, 3))) int say_call_error(const struct host *h, const char *format, ...);
+/* The first of these sentences; "" if there was none. */
+const char *said_first(void);
 
 /* --- create.c ---------------------------------------------------------------- */
 

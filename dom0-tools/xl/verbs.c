@@ -155,7 +155,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"dump-core", NULL, "vtTf",
+		"dump-core", verb_dump_core, "vtTf",
 		"<Domain> [File]",
 		"Write a domain's memory and vcpus to an ELF core",
 		NULL
@@ -312,16 +312,20 @@ const struct xl_verb xl_verbs[] = {
 		"-h                         Print this help.\n"
 	},
 	{
-		"top", NULL, "vtT",
+		"top", verb_top, "vtT",
 		"[options]",
 		"Watch domains: CPU, memory, vcpus, networks, disks",
 		"-b, --batch                Print to standard output, without a screen.\n"
 		"-d SECONDS, --delay=SECONDS  Time between two looks (3).\n"
 		"-i COUNT, --iterations=COUNT  Looks before the end.\n"
+		"-v, --vcpus                Time of each vcpu too.\n"
+		"-n, --networks             Networks too.\n"
+		"-x, --vbds                 Disks too.\n"
+		"-f, --full-name            Names at full length.\n"
 		"-h                         Print this help.\n"
 	},
 	{
-		"why", NULL, "vtT",
+		"why", verb_why, "vtT",
 		"<Domain|Name>",
 		"Tell why a guest ended, crashed or never started",
 		NULL

@@ -106,6 +106,23 @@ static void dump_core(const struct guest_config *c, uint32_t domid)
 		domid, path);
 }
 
+/* What its end takes away is written down for xl why, likewise by a process of its own. */
+static void keep_reason(uint32_t domid)
+{
+	char number[16];
+	int status;
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%u", domid);
+	pid = fork();
+	if (!pid) {
+		execl("/proc/self/exe", "xl", "why", "--keep", number, NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+}
+
 /* The old domain stays, under another name and UUID. */
 static int rename_old(struct host *h, struct guest_config *c, uint32_t domid)
 {
@@ -188,6 +205,7 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 		action = action_for(c, reason);
 		fprintf(stderr, "domain %u has shut down: %s (%u); what to do about it: %s\n", domid, reason_word(reason), reason,
 			shutdown_action_name(action));
+		keep_reason(domid);
 		if (act(h, c, domid, action) == NEXT_END)
 			return 0;
 		if (guest_create(h, c, &domid))

@@ -36,7 +36,7 @@ $(B)/tools/xl.d/%.o: dom0-tools/xl/%.c
 $(XL): $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -Wl,-z,noexecstack -o $@ $(XL_OBJ) $(BUILDER) $(XENCTRL) $(LIB_OBJ) \
-		$(BUILDER_LIBS) -l:libyajl_s.a -pthread
+		$(BUILDER_LIBS) -l:libyajl_s.a -l:libncurses.a -l:libtinfo.a -pthread
 -include $(XL_OBJ:.o=.d)
 
 # --- tests ----------------------------------------------------------------------------------------------------------

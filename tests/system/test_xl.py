@@ -11,7 +11,7 @@ INITRAMFS = os.path.join(TOP, "build/initramfs-xl-compare")
 
 def compared(hv):
     with boot("xl-compare-" + hv, hv=hv, initrd=INITRAMFS, limit=900, hv_options="dom0_mem=400M",
-              dom0_options="xltest=xl-compare+poweroff") as this:
+              dom0_options="xltest=xl-compare+poweroff" + (" xlfull=1" if os.environ.get("FULL") else "")) as this:
         this.step("xl-compare")
         this.expect_poweroff()
 
