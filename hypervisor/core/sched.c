@@ -845,16 +845,17 @@ void do_exit_work(void)
 			mce_work();
 		if (work & WORK_CONSOLE)
 			console_work();
+		if (work & WORK_LOG)
+			send_global_virq(dom0, VIRQ_CON_RING);
 		if (work & WORK_TIMER)
 			timer_run_expired(&ci->pcpu->timers, now_ns());
+		if (work & WORK_REAP)
+			domains_reap();
+		/* Last but for what it does itself where it does not come back (switch_to()). */
 		if (work & WORK_SCHEDULE)
 			schedule();
 		if (work & WORK_NMI)
 			nmi_work();
-		if (work & WORK_REAP)
-			domains_reap();
-		if (work & WORK_LOG)
-			send_global_virq(dom0, VIRQ_CON_RING);
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}
