@@ -93,12 +93,13 @@ def stolen(this, vcpus):
 def dom0_sees_as_stolen_what_its_vcpus_waited():
     """Two busy vcpus on one CPU: each misses half of the time, by Linux's count as by the hypervisor's.
 
-    The clock counts instructions. Linux counts steal when a timer tick comes, in units of 10 ms, from the vcpu's own
-    runstate, so what it shows is late by a slice or two; on Xen it is the same. Hence 5 % of a second and a half.
+    Linux counts steal when a timer tick comes, in units of 10 ms, from the vcpu's own runstate, so what it shows is late
+    by a slice or two, and the two counts are not read at one moment. Hence 5 % of two seconds for these. That each gets
+    half is another test's matter, and the host may stop QEMU at any moment: a quarter more or less.
     """
     if HV == "bare":
         return "skip: needs a hypervisor"
-    with boot("smp-steal", exact=True, limit=600, hv_options="dom0_max_vcpus=2") as this:
+    with boot("smp-steal", limit=400, hv_options="dom0_max_vcpus=2") as this:
         this.expect(PROMPT)
         for vcpu in range(2):
             this.send("taskset %x sh -c 'while :; do :; done' &\n" % (1 << vcpu))
@@ -106,7 +107,7 @@ def dom0_sees_as_stolen_what_its_vcpus_waited():
         this.expect(r"^busy=42$")
         waited = vcpu_times(this, 2) if HV == "xenolith" else None
         before, began = stolen(this, 2)
-        this.send("usleep 1500000; echo waited=$((40 + 2))\n")
+        this.send("usleep 2000000; echo waited=$((40 + 2))\n")
         this.expect(r"^waited=42$")
         after, ended = stolen(this, 2)
         if waited:
@@ -118,8 +119,8 @@ def dom0_sees_as_stolen_what_its_vcpus_waited():
     half = (ended - began) / 2
     print("# ms stolen by Linux's count: %s, by the hypervisor's: %s, half of the time: %d" % (steal, waited, half))
     for vcpu in range(2):
-        for other in [half] + ([waited[vcpu]] if waited else []):
-            if abs(steal[vcpu] - other) > 0.05 * 2 * half:
+        for other, share in [(half, 0.25)] + ([(waited[vcpu], 0.05)] if waited else []):
+            if abs(steal[vcpu] - other) > share * 2 * half:
                 raise Failure("vcpu %d: %d ms stolen, not %d" % (vcpu, steal[vcpu], other))
     return None
 
