@@ -89,8 +89,8 @@ def looks(hv):
                    r"Name                                ID Weight  Cap", r"Domain-0                             0    256    0")
         dom0.sh("xl sched-credit2 -s -r 500")
         dom0.shows("xl sched-credit2 -s", r"Cpupool Pool-0: ratelimit=500us")
-        dom0.sh("xl sched-credit2 -d 0 -w 300 && xl sched-credit2 -d 0 -c 150")
-        dom0.shows("xl sched-credit2 -d 0", r"Domain-0                             0    300  150")
+        dom0.sh("xl sched-credit2 -d 0 -w 300 && xl sched-credit2 -d 0 -c 80")
+        dom0.shows("xl sched-credit2 -d 0", r"Domain-0                             0    300   80")
         dom0.sh("xl sched-credit2 -d 0 -c 0")
         # Another scheduler has no domains here.
         for other in ("credit", "rtds"):
