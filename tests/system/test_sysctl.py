@@ -76,7 +76,6 @@ def looks(hv):
                    r"No device topology data available", r"   0: +10\d\d +\d+ +10")
         dom0.shows("xl list", r"Name                                        ID   Mem VCPUs\tState\tTime\(s\)",
                    r"Domain-0                                     0   400     1     r-----    +\d+\.\d")
-        dom0.shows("xl list -l", r' +"sched": "credit2",', r' +"weight": 256,', r' +"cap": 0')
         dom0.shows("xl uptime", r"Domain-0                             0  0:00:\d\d")
         # The hypervisor's messages are there; what dom0 said is not; cleared ones are gone.
         dom0.shows("xl dmesg", r"\(XEN\) .*[Cc]ommand line.*")
