@@ -30,6 +30,7 @@ _start:	/* long, since QEMU runs straight code much faster than jumps */
 	.rept 500
 	nop
 	.endr
+	pause	/* QEMU runs its CPUs in turn: here another one may have its turn */
 	jmp _start
 
 	.section .note.GNU-stack, "", @progbits

@@ -61,8 +61,9 @@ VCPUS = r"Name                                ID  VCPU   CPU State   Time\(s\) A
 
 def looks(hv):
     """info, list, dmesg, vcpu-list, vcpu-pin, sched-credit2, cpupool-*, debug-keys, uptime."""
+    # One vcpu: two on one CPU wait for each other with PAUSE, over which QEMU takes its time.
     with boot("sysctl-looks-" + hv, hv=hv, smp=2, exact=True, limit=900, initrd=INITRAMFS,
-              hv_options="dom0_mem=400M") as this:
+              hv_options="dom0_mem=400M dom0_max_vcpus=1") as this:
         dom0 = Dom0(this)
         dom0.shows("xl info -n", r"nr_cpus                : 2", r"max_cpu_id             : 1",
                    r"nr_nodes               : 1", r"cores_per_socket       : 2", r"threads_per_core       : 1",
@@ -74,8 +75,7 @@ def looks(hv):
                    r"cpu:    core    socket     node", r"  1:       1        0        0",
                    r"No device topology data available", r"   0: +10\d\d +\d+ +10")
         dom0.shows("xl list", r"Name                                        ID   Mem VCPUs\tState\tTime\(s\)",
-                   r"Domain-0                                     0   400     2     r-----    +\d+\.\d")
-        dom0.shows("xl list -l", r' +"sched": "credit2",', r' +"weight": 256,', r' +"cap": 0')
+                   r"Domain-0                                     0   400     1     r-----    +\d+\.\d")
         dom0.shows("xl uptime", r"Domain-0                             0  0:00:\d\d")
         # The hypervisor's messages are there; what dom0 said is not; cleared ones are gone.
         dom0.shows("xl dmesg", r"\(XEN\) .*[Cc]ommand line.*")
@@ -88,18 +88,18 @@ def looks(hv):
                    r"Name                                ID Weight  Cap", r"Domain-0                             0    256    0")
         dom0.sh("xl sched-credit2 -s -r 500")
         dom0.shows("xl sched-credit2 -s", r"Cpupool Pool-0: ratelimit=500us")
-        dom0.sh("xl sched-credit2 -d 0 -w 300 && xl sched-credit2 -d 0 -c 150")
-        dom0.shows("xl sched-credit2 -d 0", r"Domain-0                             0    300  150")
+        dom0.sh("xl sched-credit2 -d 0 -w 300 && xl sched-credit2 -d 0 -c 80")
+        dom0.shows("xl sched-credit2 -d 0", r"Domain-0                             0    300   80")
         dom0.sh("xl sched-credit2 -d 0 -c 0")
         # Another scheduler has no domains here.
         for other in ("credit", "rtds"):
             if "Domain-0" in dom0.sh("xl sched-" + other):
                 raise Failure("sched-%s shows a domain" % other)
-        dom0.shows("xl vcpu-list", VCPUS, r"Domain-0                             0     1    \d   [r-][b-]-  +\d+\.\d  all / all")
-        dom0.sh("xl vcpu-pin 0 1 1 && xl vcpu-pin 0 0 all 0")
-        dom0.shows("xl vcpu-list", r"Domain-0                             0     0 .*  all / 0",
-                   r"Domain-0                             0     1    1 .*  1 / all")
-        dom0.shows("xl vcpu-pin 0 1 7 2>&1", r".*Setting vcpu affinity: Invalid argument", status=1)
+        dom0.shows("xl vcpu-list", VCPUS, r"Domain-0                             0     0    \d   r--  +\d+\.\d  all / all")
+        for pinned in (1, 0, 1):
+            dom0.sh("xl vcpu-pin 0 0 %d 0" % pinned)
+            dom0.shows("xl vcpu-list", r"Domain-0                             0     0    %d .*  %d / 0" % (pinned, pinned))
+        dom0.shows("xl vcpu-pin 0 0 7 2>&1", r".*Setting vcpu affinity: Invalid argument", status=1)
         dom0.sh("xl vcpu-pin 0 all all all")
         pools(dom0)
         placed(dom0)
@@ -113,7 +113,7 @@ def pools(dom0):
     dom0.shows("xl cpupool-list", r"Name               CPUs   Sched     Active   Domain count",
                r"Pool-0               2   credit2       y          1")
     dom0.sh("xl cpupool-cpu-remove Pool-0 1")
-    dom0.shows("xl vcpu-list", *(r"Domain-0                             0     %d    0 .*" % v for v in range(2)))
+    dom0.shows("xl vcpu-list", r"Domain-0                             0     0    0 .*")
     dom0.shows("xl cpupool-cpu-remove Pool-0 0 2>&1", r".*Device or resource busy", status=None)
     dom0.sh("""printf 'name = "other"\\nsched = "credit2"\\ncpus = ["1"]\\n' >/tmp/other && xl cpupool-create /tmp/other""")
     dom0.shows("xl cpupool-list -c", r"Pool-0             0", r"other              1")
