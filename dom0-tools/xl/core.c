@@ -4,7 +4,7 @@
  * docs/misc/dump-core-format): no segments but sections.
  *
  *	.note.Xen		what it is: pages and vcpus, the hypervisor
- *	.xen_prstatus		struct vcpu_guest_context of each vcpu that is up
+ *	.xen_prstatus		struct vcpu_guest_context of each vcpu that ever was up
  *	.xen_shared_info	the shared info page
  *	.xen_pages		the pages, one behind the other
  *	.xen_p2m		for each of them its pfn and its mfn
@@ -213,12 +213,9 @@ static void put_vcpus(struct core *c, const struct xen_domctl_getdomaininfo *d)
 		abort();
 	begin(c, PRSTATUS, SHT_PROGBITS, 8, sizeof(*context));
 	for (uint32_t vcpu = 0; vcpu <= d->max_vcpu_id; vcpu++) {
-		struct xen_domctl_getvcpuinfo info;
-
-		if (xc_vcpu_info(xl_xc(), c->domid, vcpu, &info) < 0 || !info.online)
-			continue;
+		/* One that is offline has a context if it ever ran. */
 		if (xc_vcpu_get_context(xl_xc(), c->domid, vcpu, context) < 0)
-			xl_die_xc();
+			continue;
 		add(c, PRSTATUS, context, sizeof(*context));
 		c->vcpus++;
 	}

@@ -18,7 +18,7 @@ def compared(hv):
 
 
 def lives(hv):
-    with boot("xl-live-" + hv, hv=hv, initrd=INITRAMFS, limit=1500, hv_options="dom0_mem=450M",
+    with boot("xl-live-" + hv, hv=hv, initrd=INITRAMFS, limit=1500, hv_options="dom0_mem=700M",
               dom0_options="xltest=xl-live+poweroff") as this:
         this.step("xl-live")
         this.expect_poweroff()
