@@ -30,7 +30,7 @@ HV_S := $(filter-out %.lds.S,$(HV_S))
 HV_OBJ := $(HV_C:%.c=$(B)/%.o) $(HV_S:%.S=$(B)/%.o)
 
 # Pure modules: also built for the host, imports held to the seam (docs/tour.md).
-PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/inflate boot/unxz boot/unzstd boot/checksum \
+PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/image_unpack boot/inflate boot/unxz boot/unzstd boot/checksum \
 	core/access core/domain_kill core/event_channel core/event_2l core/event_fifo core/grant_table core/hypercall core/memory_op \
 	core/page_alloc core/sched_credit core/time core/timer core/vcpu_op core/version \
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
@@ -154,7 +154,7 @@ coverage-run: $(PURE_TESTS) $(H)/fuzz_core $(H)/fuzz_image
 # --- Guests, whole machines, the ABI's layout: more rules, in fragments -----------------
 
 KERNEL := $(B)/kernel/vmlinux
-include dom0-tools/tools.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
+include dom0-tools/tools.mk dom0-tools/builder.mk dom0-tools/xl/xl.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
 
 
 clean:

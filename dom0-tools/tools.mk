@@ -162,3 +162,6 @@ $(B)/tools/test/library_check: tests/tools/library_check.c | $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -o $@ $< -L$(B)/tools -lxenstore -pthread
 TOOL_TEST_FILES += $(B)/tools/test/library_check
+
+include dom0-tools/console.mk
+include dom0-tools/install.mk

@@ -426,6 +426,26 @@ void *xenstore_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, cons
 	return m ? body_of(m, type, len) : NULL;
 }
 
+bool xenstore_talk_many(struct xs_handle *h, void *requests, size_t bytes, unsigned int count,
+			void (*answer)(void *arg, unsigned int i, int err, const char *body, unsigned int len), void *arg)
+{
+	struct iovec iov = { requests, bytes };
+	bool good;
+
+	pthread_mutex_lock(&h->request_lock);
+	good = !bytes || send_all(h, &iov, 1);
+	for (unsigned int i = 0; good && i < count; i++) {
+		struct message *m = wait_reply(h);
+
+		if (m)
+			answer(arg, i, m->hdr.type == XS_ERROR ? error_number(m->body) : 0, m->body, m->hdr.len);
+		good = m;
+		free(m);
+	}
+	pthread_mutex_unlock(&h->request_lock);
+	return good;
+}
+
 /* --- events --- */
 
 int xs_fileno(struct xs_handle *h)

@@ -53,6 +53,13 @@ struct xs_handle {
 void *xenstore_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, const struct iovec *pieces, unsigned int count,
 	      unsigned int *len);
 
+/*
+ * Sends @count complete requests, @bytes in one piece, and waits for their answers: each goes to @answer with its number,
+ * an errno or 0, and its body with a terminator. Returns false with errno if the connection ended.
+ */
+bool xenstore_talk_many(struct xs_handle *h, void *requests, size_t bytes, unsigned int count,
+			void (*answer)(void *arg, unsigned int i, int err, const char *body, unsigned int len), void *arg);
+
 /* Starts the thread that reads; needed once events can come. */
 bool xenstore_start_reader(struct xs_handle *h);
 

@@ -128,17 +128,17 @@ static int probe_payload(const u8 *p, u64 len, struct image_info *info)
 	if (!m)
 		return unusable(info, "is a bzImage with a payload of unknown kind" ACCEPTED);
 	info->packing_name = m->name;
-	if (m->bzimage_error)
-		return unusable(info, m->bzimage_error);
 	if (len <= (u64)m->len + TRAILER_BYTES)
 		return unusable(info, "is a bzImage whose payload is too short to be a kernel; copy the file anew");
-	info->kind = IMAGE_BZIMAGE;
 	info->packing = m->packing;
 	info->payload = p;
 	info->payload_len = m->packing == PACKING_GZIP ? len : len - TRAILER_BYTES;
 	info->unpacked_len = load32(p + len - TRAILER_BYTES);
 	if (!info->unpacked_len)
 		return unusable(info, "is a bzImage that says it is empty when unpacked; copy the file anew");
+	if (m->bzimage_error)
+		return unusable(info, m->bzimage_error);
+	info->kind = IMAGE_BZIMAGE;
 	return 0;
 }
 
@@ -175,38 +175,4 @@ int image_probe(const void *module, u64 len, struct image_info *info)
 	if (m)
 		return unusable(info, m->file_error);
 	return unusable(info, "is neither an ELF file nor a bzImage" ACCEPTED);
-}
-
-int image_unpack(const struct image_info *info, void *out, u64 cap, void *work, struct decode_result *r)
-{
-	int err = -EINVAL;
-
-	*r = (struct decode_result){ .error = "the image was not recognised, so it can't be unpacked" };
-	if (info->kind == IMAGE_UNUSABLE)
-		return err;
-	switch (info->packing) {
-	case PACKING_NONE:
-		if (info->payload_len > cap) {
-			r->error = "the image is longer than the space for it";
-			return -ENOSPC;
-		}
-		memcpy(out, info->payload, info->payload_len);
-		*r = (struct decode_result){ .out_len = info->payload_len };
-		return 0;
-	case PACKING_GZIP:
-		err = gunzip(info->payload, info->payload_len, out, cap, work, DECODE_WORK_BYTES, r);
-		break;
-	case PACKING_XZ:
-		err = unxz(info->payload, info->payload_len, out, cap, work, DECODE_WORK_BYTES, r);
-		break;
-	case PACKING_ZSTD:
-		err = unzstd(info->payload, info->payload_len, out, cap, work, DECODE_WORK_BYTES, r);
-		break;
-	}
-	if (!err && r->out_len != info->unpacked_len) {
-		r->out_len = 0;
-		r->error = "the bzImage unpacks to another length than it says; copy the file anew";
-		err = -EINVAL;
-	}
-	return err;
 }

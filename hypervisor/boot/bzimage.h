@@ -14,7 +14,11 @@ struct image_info {
 	enum image_packing packing;
 	const char *packing_name; /* "gzip" and so on; "none" for an ELF image */
 	u16 protocol;		  /* boot protocol of a bzImage, 0x20f for 2.15; 0 for an ELF image */
-	const u8 *payload;	  /* where in the module the image, packed or not, lies */
+	/*
+	 * Where in the module the image, packed or not, lies; known also of a bzImage that is unusable only because nothing
+	 * here unpacks its kind (packing_name).
+	 */
+	const u8 *payload;
 	u64 payload_len;	  /* bytes; the packed stream alone */
 	u64 unpacked_len;	  /* bytes the image will have: room to provide for image_unpack() */
 	const char *error;	  /* what was found and what is accepted (static); NULL if usable */

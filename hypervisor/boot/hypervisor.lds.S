@@ -7,11 +7,11 @@
 #include "x86/layout.h"
 
 /* Used before dom0 runs and never again: the decoders above all, which are not marked function by function. */
-#define BOOT_ONLY *boot/inflate.o *boot/unxz.o *boot/unzstd.o *boot/checksum.o *boot/bzimage.o *boot/elf.o \
+#define BOOT_ONLY *boot/inflate.o *boot/unxz.o *boot/unzstd.o *boot/checksum.o *boot/bzimage.o *boot/image_unpack.o *boot/elf.o \
 	*boot/cmdline.o *boot/bootinfo.o *boot/memory.o *boot/dom0_pv.o *x86/e820.o *x86/acpi.o
 #define BOOT_ONLY_SECTIONS(...) \
 	*boot/inflate.o(__VA_ARGS__) *boot/unxz.o(__VA_ARGS__) *boot/unzstd.o(__VA_ARGS__) \
-	*boot/checksum.o(__VA_ARGS__) *boot/bzimage.o(__VA_ARGS__) *boot/elf.o(__VA_ARGS__) \
+	*boot/checksum.o(__VA_ARGS__) *boot/bzimage.o(__VA_ARGS__) *boot/image_unpack.o(__VA_ARGS__) *boot/elf.o(__VA_ARGS__) \
 	*boot/cmdline.o(__VA_ARGS__) *boot/bootinfo.o(__VA_ARGS__) *boot/memory.o(__VA_ARGS__) \
 	*boot/dom0_pv.o(__VA_ARGS__) *x86/e820.o(__VA_ARGS__) *x86/acpi.o(__VA_ARGS__)
 

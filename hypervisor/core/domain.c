@@ -150,6 +150,7 @@ static void vcpu_free(struct vcpu *v)
 /* Whatever of it there is. Nobody else can reach it. */
 static void domain_free(struct domain *d)
 {
+	sched_domain_end(d);
 	if (d->events.bucket)
 		events_free(d);
 	for (u32 i = 0; d->vcpus && i < d->max_vcpus; i++)
@@ -160,8 +161,11 @@ static void domain_free(struct domain *d)
 	rangeset_free(d->ioports);
 	rangeset_free(d->iomem);
 	hv_free(d->e820);
+<<<<<<< HEAD
 	hv_free(d->console_line);
 	sched_domain_end(d);
+=======
+>>>>>>> main
 	hv_free(d->policy);
 	hv_free(d);
 }

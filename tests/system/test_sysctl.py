@@ -3,7 +3,7 @@
 """Debian's xl in dom0 sees the machine as it does on Xen, and what it says to the scheduler is done.
 
 What xl prints is compared with patterns that were taken from Debian's Xen; with FULL=1 the same tests run there too.
-Shares of CPU time are measured by the hypervisor's own counts (debug key q), in a machine whose clock counts
+Shares of CPU time are measured by the hypervisor's own counts (debug key q). The machines' clocks count
 instructions: nothing depends on how busy the host is.
 """
 import os
@@ -61,7 +61,8 @@ VCPUS = r"Name                                ID  VCPU   CPU State   Time\(s\) A
 
 def looks(hv):
     """info, list, dmesg, vcpu-list, vcpu-pin, sched-credit2, cpupool-*, debug-keys, uptime."""
-    with boot("sysctl-looks-" + hv, hv=hv, smp=2, limit=600, initrd=INITRAMFS, hv_options="dom0_mem=400M") as this:
+    with boot("sysctl-looks-" + hv, hv=hv, smp=2, exact=True, limit=900, initrd=INITRAMFS,
+              hv_options="dom0_mem=400M") as this:
         dom0 = Dom0(this)
         dom0.shows("xl info -n", r"nr_cpus                : 2", r"max_cpu_id             : 1",
                    r"nr_nodes               : 1", r"cores_per_socket       : 2", r"threads_per_core       : 1",
@@ -125,7 +126,7 @@ def placed(dom0):
                r"other                1   credit2       y          1")
     for _ in range(3):
         dom0.shows("xl vcpu-list", r"a +1     0    1   r-- .*", r"b +2     0    0   .*")
-    dom0.shows("xl cpupool-destroy other 2>&1", r".*(busy|not empty|Destroying.*failed|error).*", status=None)
+    dom0.shows("xl cpupool-destroy other 2>&1", r"Can't destroy cpupool 'other'", status=1)
     dom0.sh("xl cpupool-migrate a Pool-0 && xl cpupool-destroy other && xl cpupool-cpu-add Pool-0 1")
     dom0.sh("xl vcpu-pin a 0 1 && xl vcpu-pin b 0 1")
     for _ in range(3):
@@ -142,7 +143,7 @@ def placed(dom0):
 def ran(dom0, wait="usleep 2000000"):
     """{domain: ms that its vcpu 0 ran, waited} during `wait`, and the ms that this took; by debug key q."""
     line = r"domain (\d+)[ :].*\n(?:.*\n)*?.*vcpu 0: ran (\d+) ms, waited (\d+) ms, blocked (\d+) ms"
-    text = [dom0.sh(command) for command in ("xl debug-keys q; %s; xl debug-keys q" % wait,)][0]
+    text = dom0.sh("xl debug-keys q; %s; xl debug-keys q" % wait)
     half = text.index("domain 0 (", text.index("domain 0 (") + 1)
     before, after = ({m[1]: [int(m[n]) for n in (2, 3, 4)] for m in re.finditer(line, part)}
                      for part in (text[:half], text[half:]))

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+/* The verbs about a running domain's disks, network interfaces and console; columns as xl of 4.17 prints them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "console.h"
+#include "device.h"
+#include "xl.h"
+
+static struct host this_host(void)
+{
+	struct host h = { .x = xl_xc(), .xs = xl_xs(), .conf = xl_conf() };
+
+	return h;
+}
+
+/* A node beneath a device's folder as a number; -1 if there is none. */
+static int number_at(const char *folder, const char *node)
+{
+	char *text = xl_read("%s/%s", folder, node);
+	int n = text ? atoi(text) : -1;
+
+	free(text);
+	return n;
+}
+
+/* Of a guest's side: the node itself, or that of its first queue or ring page. */
+static int guests_number(const struct device *d, const char *node)
+{
+	char other[64];
+	int n = number_at(d->front, node);
+
+	if (n < 0) {
+		snprintf(other, sizeof(other), "queue-0/%s", node);
+		n = number_at(d->front, other);
+	}
+	if (n < 0) {
+		snprintf(other, sizeof(other), "%s0", node);
+		n = number_at(d->front, other);
+	}
+	return n;
+}
+
+/* --- adding ----------------------------------------------------------------------------------- */
+
+/* Takes away what of an addition that failed is there. */
+static int undo(struct host *h, uint32_t domid, enum device_kind kind, int devid)
+{
+	struct device d;
+	char *back;
+	unsigned int backend = 0;
+
+	if (devid < 0)
+		return 1;
+	back = xl_read("/libxl/%u/device/%s/%d/backend", domid, device_kinds[kind], devid);
+	if (!back)
+		return 1;
+	if (sscanf(back, "/local/domain/%u/", &backend) != 1)
+		backend = 0;
+	free(back);
+	device_init(&d, kind, domid, backend, devid);
+	devices_close(h, &d, 1, true);
+	devices_wait_closed(h, &d, 1, false);
+	devices_forget(h, &d, 1);
+	return 1;
+}
+
+static bool has_device(uint32_t domid, enum device_kind kind, unsigned int devid)
+{
+	char *back = xl_read("/libxl/%u/device/%s/%u/backend", domid, device_kinds[kind], devid);
+
+	free(back);
+	return back;
+}
+
+int verb_block_attach(int argc, char **argv)
+{
+	struct host h;
+	struct disk_config disk;
+	uint32_t domid;
+	int err;
+
+	while (xl_option(argc, argv, "", NULL, 2) != -1)
+		continue;
+	if (disk_parse(&disk, (const char *const *)argv + optind + 1, argc - optind - 1, "block-attach", &xl_reporter))
+		return 1;
+	h = this_host();
+	domid = xl_domain(argv[optind]);
+	if (has_device(domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL)))
+		xl_die("domain %s has a disk %s already", argv[optind], disk.vdev);
+	if (xl.dry_run)
+		return 0;
+	err = devices_add(&h, domid, &disk, 1, NULL, 0);
+	return err ? undo(&h, domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL)) : 0;
+}
+
+int verb_network_attach(int argc, char **argv)
+{
+	struct host h;
+	struct vif_config vif;
+	const struct xl_conf *conf = xl_conf();
+	uint32_t domid;
+	int err;
+
+	while (xl_option(argc, argv, "", NULL, 1) != -1)
+		continue;
+	if (vif_parse(&vif, (const char *const *)argv + optind + 1, argc - optind - 1, "network-attach", &xl_reporter))
+		return 1;
+	vif.script = vif.script || !conf->vif_script ? vif.script : strdup(conf->vif_script);
+	vif.bridge = vif.bridge || !conf->vif_bridge ? vif.bridge : strdup(conf->vif_bridge);
+	vif.gatewaydev = vif.gatewaydev || !conf->vif_gatewaydev ? vif.gatewaydev : strdup(conf->vif_gatewaydev);
+	vif.backend = vif.backend || !conf->vif_backend ? vif.backend : strdup(conf->vif_backend);
+	h = this_host();
+	domid = xl_domain(argv[optind]);
+	if (vif.devid >= 0 && has_device(domid, DEVICE_VIF, vif.devid))
+		xl_die("domain %s has a network interface %d already", argv[optind], vif.devid);
+	if (xl.dry_run)
+		return 0;
+	err = devices_add(&h, domid, NULL, 0, &vif, 1);
+	return err ? undo(&h, domid, DEVICE_VIF, vif.devid) : 0;
+}
+
+/* --- removing --------------------------------------------------------------------------------- */
+
+static int detach(struct host *h, uint32_t domid, enum device_kind kind, unsigned int devid, bool force)
+{
+	char *back = xl_read("/libxl/%u/device/%s/%u/backend", domid, device_kinds[kind], devid);
+	unsigned int backend = 0;
+	struct device d;
+
+	if (!back)
+		xl_die("domain %u has no %s of that number", domid, kind == DEVICE_VBD ? "disk" : "network interface");
+	if (sscanf(back, "/local/domain/%u/", &backend) != 1)
+		backend = 0;
+	free(back);
+	device_init(&d, kind, domid, backend, devid);
+	if (devices_close(h, &d, 1, force) || devices_wait_closed(h, &d, 1, !force))
+		return 1;
+	device_script(h, &d, kind == DEVICE_VBD ? "remove" : "offline");
+	return devices_forget(h, &d, 1) ? 1 : 0;
+}
+
+int verb_block_detach(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "force", no_argument, NULL, 'f' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
+	};
+	bool force = xl.force;
+	struct host h;
+	uint32_t domid;
+	int c, devid;
+
+	while ((c = xl_option(argc, argv, "f", longs, 2)) != -1)
+		force |= c == 'f';
+	h = this_host();
+	domid = xl_domain(argv[optind]);
+	devid = disk_vdev_number(argv[optind + 1], NULL, NULL);
+	if (devid < 0)
+		xl_die("there is no virtual disk \"%s\" (xvda, sdb1, hdc, or a number)", argv[optind + 1]);
+	return detach(&h, domid, DEVICE_VBD, devid, force);
+}
+
+/* A number, or the address of one of the domain's interfaces. */
+static int find_vif(struct host *h, uint32_t domid, const char *word)
+{
+	unsigned int nr;
+	struct device *list;
+	int devid = -1;
+	char *end;
+	long n = strtol(word, &end, 10);
+
+	if (*word && !*end)
+		return n;
+	list = devices_list(h, domid, DEVICE_VIF, &nr);
+	for (unsigned int i = 0; i < nr && devid < 0; i++) {
+		char *mac = xl_read("%s/mac", list[i].libxl);
+
+		if (mac && !strcasecmp(mac, word))
+			devid = list[i].devid;
+		free(mac);
+	}
+	free(list);
+	return devid;
+}
+
+int verb_network_detach(int argc, char **argv)
+{
+	struct host h;
+	uint32_t domid;
+	int devid;
+
+	while (xl_option(argc, argv, "", NULL, 2) != -1)
+		continue;
+	h = this_host();
+	domid = xl_domain(argv[optind]);
+	devid = find_vif(&h, domid, argv[optind + 1]);
+	if (devid < 0)
+		xl_die("domain %s has no network interface \"%s\"", argv[optind], argv[optind + 1]);
+	return detach(&h, domid, DEVICE_VIF, devid, xl.force);
+}
+
+/* --- lists -------------------------------------------------------------------------------------- */
+
+static void block_row(const struct device *d)
+{
+	printf("%-5d %-3d %-6d %-5d %-6d %-8d %-30s\n", d->devid, d->backend_domid, d->domid, number_at(d->back, "state"),
+	       guests_number(d, "event-channel"), guests_number(d, "ring-ref"), d->back);
+}
+
+static void network_row(const struct device *d)
+{
+	char *mac = xl_read("%s/mac", d->libxl);
+	int port = guests_number(d, "event-channel");
+
+	if (port < 0)
+		port = guests_number(d, "event-channel-tx");
+	printf("%-3d %-2d %s%6d %5d %6d %5d/%-11d %-30s\n", d->devid, d->backend_domid, mac ? mac : "00:00:00:00:00:00",
+	       number_at(d->back, "handle"), number_at(d->back, "state"), port, guests_number(d, "tx-ring-ref"),
+	       guests_number(d, "rx-ring-ref"), d->back);
+	free(mac);
+}
+
+static int list_devices(int argc, char **argv, enum device_kind kind, void (*row)(const struct device *d))
+{
+	struct host h = this_host();
+	int status = 0;
+
+	for (int i = optind; i < argc; i++) {
+		struct device *list;
+		unsigned int nr;
+		uint32_t domid;
+
+		if (!xl_find_domain(argv[i], &domid)) {
+			fprintf(stderr, "%s is an invalid domain identifier\n", argv[i]);
+			status = 1;
+			continue;
+		}
+		list = devices_list(&h, domid, kind, &nr);
+		for (unsigned int k = 0; k < nr; k++)
+			row(&list[k]);
+		free(list);
+	}
+	return status;
+}
+
+int verb_block_list(int argc, char **argv)
+{
+	while (xl_option(argc, argv, "", NULL, 1) != -1)
+		continue;
+	printf("%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE", "handle", "state", "evt-ch", "ring-ref", "BE-path");
+	return list_devices(argc, argv, DEVICE_VBD, block_row);
+}
+
+int verb_network_list(int argc, char **argv)
+{
+	while (xl_option(argc, argv, "", NULL, 1) != -1)
+		continue;
+	printf("%-3s %-2s %-17s %-6s %-5s %-6s %5s/%-5s %-30s\n", "Idx", "BE", "Mac Addr.", "handle", "state", "evt-ch",
+	       "tx-", "rx-ring-ref", "BE-path");
+	return list_devices(argc, argv, DEVICE_VIF, network_row);
+}
+
+/* --- console ------------------------------------------------------------------------------------ */
+
+int verb_console(int argc, char **argv)
+{
+	enum console_type type = CONSOLE_PV;
+	unsigned int number = 0;
+	int c;
+
+	while ((c = xl_option(argc, argv, "t:n:", NULL, 1)) != -1) {
+		char *end = "";
+
+		if (c == 't' && console_type_parse(optarg, &type))
+			xl_die("-t: there is no console type \"%s\"; accepted are pv, serial, vuart", optarg);
+		if (c == 'n')
+			number = strtoul(optarg, &end, 10);
+		if (*end)
+			xl_die("-n: \"%s\" is not a number", optarg);
+	}
+	return console_run(xl_domain(argv[optind]), type, number, -1);
+}
