@@ -161,11 +161,7 @@ static void domain_free(struct domain *d)
 	rangeset_free(d->ioports);
 	rangeset_free(d->iomem);
 	hv_free(d->e820);
-<<<<<<< HEAD
 	hv_free(d->console_line);
-	sched_domain_end(d);
-=======
->>>>>>> main
 	hv_free(d->policy);
 	hv_free(d);
 }
