@@ -90,6 +90,9 @@ static void put_marked(const char *mark, const char *text)
 	}
 	if (!lock_broken)
 		spin_unlock(&console_lock);
+	/* Later, since anybody may print: who reads the ring in dom0 is told. */
+	if (dom0)
+		__atomic_fetch_or(&this_cpu_info()->work, WORK_LOG, __ATOMIC_SEQ_CST);
 }
 
 static void put_message(const char *text)
