@@ -14,6 +14,7 @@
  * the middle of theirs: a newline is put in front where needed.
  */
 #include "core/console.h"
+#include "core/access.h"
 #include "core/domain.h"
 #include "core/hypercall.h"
 #include "core/keyhandler.h"
@@ -70,8 +71,8 @@ static void console_write(const char *s, size_t n)
 		spin_unlock(&console_lock);
 }
 
-/* A whole message of ours, each of its lines marked. */
-static void put_message(const char *text)
+/* A whole message, each of its lines marked as whose it is. */
+static void put_marked(const char *mark, const char *text)
 {
 	if (!lock_broken)
 		spin_lock(&console_lock);
@@ -81,7 +82,7 @@ static void put_message(const char *text)
 		const char *nl = strchr(text, '\n');
 		size_t n = nl ? (size_t)(nl - text) + 1 : strlen(text);
 
-		put("(XEN) ", 6);
+		put(mark, strlen(mark));
 		put(text, n);
 		keep("(XEN) ", 6);
 		keep(text, n);
@@ -92,6 +93,11 @@ static void put_message(const char *text)
 	/* Later, since anybody may print: who reads the ring in dom0 is told. */
 	if (dom0)
 		__atomic_fetch_or(&this_cpu_info()->work, WORK_LOG, __ATOMIC_SEQ_CST);
+}
+
+static void put_message(const char *text)
+{
+	put_marked("(XEN) ", text);
 }
 
 /* Messages that are rate limited: 10 in each 5 seconds (as Xen's default), the rest is counted. */
@@ -275,6 +281,59 @@ static long console_read(u64 gva, u32 count)
 	return n;
 }
 
+/*
+ * A line of another domain's, gathered until it ends or is full: printed with the domain's number in front, (d5),
+ * where guest_loglvl= lets through what guests say, and not too often. What does not print is a blank.
+ */
+struct guest_line {
+	u32 used;
+	char text[108]; /* and room for the end of a line */
+};
+
+static void print_line(const struct domain *d, struct guest_line *l)
+{
+	char mark[12];
+
+	if (!wanted(&guest_levels, LOG_INFO))
+		return;
+	l->text[l->used] = '\n';
+	l->text[l->used + 1] = '\0';
+	snprintf_hv(mark, sizeof(mark), "(d%u) ", d->domain_id);
+	put_marked(mark, l->text);
+}
+
+static long guest_write(struct domain *d, u64 gva, u32 left)
+{
+	char buf[128];
+
+	while (left) {
+		u32 n = min(left, (u32)sizeof(buf));
+
+		if (copy_from_guest(buf, gva, n))
+			return -EFAULT;
+		spin_lock(&d->lock);
+		if (!d->console_line)
+			d->console_line = hv_alloc(sizeof(*d->console_line));
+		for (u32 i = 0; d->console_line && i < n; i++) {
+			struct guest_line *l = d->console_line;
+			bool end = buf[i] == '\n';
+
+			if (!end)
+				l->text[l->used++] = buf[i] >= ' ' && buf[i] < 127 ? buf[i] : ' ';
+			if (end || l->used == sizeof(l->text) - 2) {
+				print_line(d, l);
+				l->used = 0;
+			}
+		}
+		spin_unlock(&d->lock);
+		left -= n;
+		gva += n;
+		if (left && preempt_check())
+			return hypercall_continue(3, CONSOLEIO_write, left, gva, 0);
+	}
+	return 0;
+}
+
 HYPERCALL(hc_console_io)
 {
 	struct domain *d = current->domain;
@@ -282,8 +341,8 @@ HYPERCALL(hc_console_io)
 	u32 left = a2;
 	char buf[128];
 
-	if (!d->is_privileged)
-		return -EPERM;
+	if (!access_machine(d))
+		return a1 == CONSOLEIO_write ? guest_write(d, gva, left) : -EPERM;
 	if (a1 == CONSOLEIO_read)
 		return console_read(gva, left);
 	if (a1 != CONSOLEIO_write)

@@ -161,6 +161,7 @@ static void domain_free(struct domain *d)
 	rangeset_free(d->ioports);
 	rangeset_free(d->iomem);
 	hv_free(d->e820);
+	hv_free(d->console_line);
 	hv_free(d->policy);
 	hv_free(d);
 }

@@ -29,6 +29,7 @@
 #define MAX_VCPUS 8192   /* what HVM and PV kernels probe for (VCPUOP_is_up) */
 
 struct e820_entry;
+struct guest_line;
 
 enum vcpu_state {
 	VCPU_RUNNING = 0, /* xen/vcpu.h: RUNSTATE_running, and so on */
@@ -148,6 +149,7 @@ struct domain {
 	struct sched_cap *cap;           /* [I] once set: core/sched.c */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */
 	u8 handle[16];                   /* [D] uuid */
+	struct guest_line *console_line; /* [D] what it wrote by console_io: core/console.c */
 	struct domain_watchdog watchdogs[DOMAIN_WATCHDOGS];
 	u64 vm_assist;                   /* [A] VMASST_TYPE_* bits */
 	char crash_reason[160];          /* [D] first reason given to domain_crash() */

@@ -45,6 +45,12 @@ $(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(GUEST_B)/runtime/runtime.lds
 .SECONDARY: $(RUNTIME_OBJS) $(GUEST_NAMES:%=$(GUEST_B)/%.o)
 -include $(wildcard $(GUEST_B)/*.d $(GUEST_B)/runtime/*.d)
 
+# A guest that only makes sense beside dom0: tests/system/test_domains.py.
+$(GUEST_B)/domu.o: tests/system/domu.c
+	@mkdir -p $(@D)
+	$(call say,GUESTCC,$<)
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
+
 # A guest without even the runtime: tests/system/test_sysctl.py has several of them compete.
 $(GUEST_B)/spin.elf: tests/system/spin.S $(GUEST_B)/runtime/runtime.lds
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $< -o $@

@@ -320,6 +320,167 @@ static void memory_maps_are_for_those_they_are_about(void **state)
 			assert_in_set(memory_op(cmd), ((u64[]){ -EFAULT, -ENOSYS }), 2);
 }
 
+/* --- What a toolstack does to another domain's memory -------------------------------------- */
+
+/* dom0 makes the next calls. */
+static void as_dom0(void) { fake_run_on(0, dom_a->vcpus[0]); }
+
+static void a_toolstack_gives_a_domain_its_map(void **state)
+{
+	static const struct e820_entry one[] = { { 0, 0x5000, E820_RAM } };
+	struct xen_foreign_memory_map *f = fake_guest(ARG);
+	struct xen_memory_map *m = fake_guest(ARG);
+
+	(void)state;
+	memcpy(fake_guest(LIST), one, sizeof(one));
+	*f = (struct xen_foreign_memory_map){ 5, { 1, LIST } };
+	assert_int_equal(memory_op(XENMEM_set_memory_map), -EPERM); /* not even for itself */
+	as_dom0();
+	f->map.nr_entries = 129;
+	assert_int_equal(memory_op(XENMEM_set_memory_map), -EINVAL);
+	f->map.nr_entries = 1;
+	f->domid = 77;
+	assert_int_equal(memory_op(XENMEM_set_memory_map), -ESRCH);
+	f->domid = 5;
+	assert_int_equal(memory_op(XENMEM_set_memory_map), 0);
+	assert_int_equal(memory_op(XENMEM_set_memory_map), 0);
+	fake_run_on(1, dom_b->vcpus[0]);
+	*m = (struct xen_memory_map){ 5, LIST };
+	memset(fake_guest(LIST), 0, sizeof(one));
+	assert_int_equal(memory_op(XENMEM_memory_map), 0);
+	assert_int_equal(m->nr_entries, 1);
+	assert_memory_equal(fake_guest(LIST), one, sizeof(one));
+	hv_free(dom_b->e820);
+	dom_b->e820 = NULL;
+}
+
+static void grant_frames_are_named_to_who_controls_the_domain(void **state)
+{
+	struct xen_mem_acquire_resource *r = fake_guest(ARG);
+	const struct xen_mem_acquire_resource ask = {
+		.domid = 5, .type = XENMEM_resource_grant_table, .nr_frames = 2, .frame_list = LIST,
+	};
+
+	(void)state;
+	assert_int_equal(grant_table_init(dom_b, 3, 1), 0);
+	*r = ask;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EPERM); /* its own it has by setup_table */
+	as_dom0();
+	assert_int_equal(memory_op(XENMEM_acquire_resource), 0);
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(page_owner(mfn_to_page(MFN(list(LIST)[i]))), 5);
+		assert_true(get_page_writable(MFN(list(LIST)[i]), dom_b));
+		put_page_writable(MFN(list(LIST)[i]));
+	}
+	r->nr_frames = 0;
+	r->frame_list = 0;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), 0);
+	assert_int_equal(r->nr_frames, 3);
+	*r = ask;
+	r->frame = 2;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EINVAL); /* beyond the last */
+	r->frame = ~0ULL;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EINVAL);
+	*r = ask;
+	r->pad = 1;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EINVAL);
+	*r = ask;
+	r->id = XENMEM_resource_grant_table_id_status;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EINVAL); /* version 1 has none */
+	r->type = XENMEM_resource_vmtrace_buf;
+	assert_int_equal(memory_op(XENMEM_acquire_resource), -EOPNOTSUPP);
+	grant_table_unshare(dom_b);
+	grant_table_free(dom_b);
+}
+
+static void claimed_memory_is_kept_from_others(void **state)
+{
+	struct xen_memory_reservation *r;
+	u64 free = free_page_count();
+
+	(void)state;
+	r = reservation(10, 0);
+	r->extent_start = 0;
+	assert_int_equal(memory_op(XENMEM_claim_pages), -EPERM);
+	as_dom0();
+	dom_a->max_pages = ~0ULL >> 1;
+	dom_b->max_pages = free;
+	r->domid = 5;
+	r->nr_extents = free;
+	assert_int_equal(memory_op(XENMEM_claim_pages), 0);
+	assert_int_equal(memory_op(XENMEM_claim_pages), -EINVAL); /* one claim at a time */
+	r->domid = 0;
+	r->nr_extents = 1;
+	assert_int_equal(memory_op(XENMEM_claim_pages), -ENOMEM);
+	assert_int_equal(memory_op(XENMEM_increase_reservation), 0); /* not one page left for others */
+	r->domid = 5;
+	r->nr_extents = 4;
+	assert_int_equal(memory_op(XENMEM_increase_reservation), 4); /* but for whose it is */
+	assert_int_equal(dom_b->claimed_pages, free - 4);
+	r->nr_extents = 0;
+	assert_int_equal(memory_op(XENMEM_claim_pages), 0);
+	assert_int_equal(claimed_page_count(), 0);
+	r->domid = 0;
+	r->nr_extents = 1;
+	assert_int_equal(memory_op(XENMEM_increase_reservation), 1);
+}
+
+static void a_dying_domain_gets_no_memory(void **state)
+{
+	struct xen_memory_reservation *r = reservation(3, 0);
+
+	(void)state;
+	as_dom0();
+	r->domid = 5;
+	dom_b->is_dying = true;
+	assert_int_equal(memory_op(XENMEM_populate_physmap), 0);
+	assert_int_equal(dom_b->tot_pages, 0);
+}
+
+static void a_killed_domain_keeps_what_others_map_and_nothing_else(void **state)
+{
+	u64 free = free_page_count();
+	mfn_t f[6];
+
+	(void)state;
+	as_dom0();
+	assert_int_equal(grant_table_init(dom_b, 1, 1), 0);
+	for (u32 i = 0; i < 6; i++)
+		f[i] = fake_give_frame(dom_b);
+	for (u32 i = 0; i < 3; i++)
+		*(u64 *)fake_frame(f[i]) = f[i + 1].m << PAGE_SHIFT | PTE_P | PTE_U | PTE_RW;
+	assert_int_equal(pin_page_table(current, f[0], dom_b, 4), 0);
+	assert_true(get_page(f[5], dom_b)); /* another's mapping */
+	dom_b->is_dying = true;
+	fake.preempt_after = 1;
+	while (domain_kill(dom_b))
+		fake.preempt_after = 1;
+	assert_int_equal(dom_b->kill_step, KILL_DONE);
+	assert_int_equal(dom_b->tot_pages, 1);
+	assert_int_equal(free_page_count(), free - 1);
+	assert_int_equal(page_owner(mfn_to_page(f[5])), 5);
+	put_page(f[5]);
+	assert_int_equal(dom_b->tot_pages, 0);
+	assert_int_equal(free_page_count(), free);
+	grant_table_free(dom_b);
+}
+
+static void the_m2p_is_shown_to_toolstacks(void **state)
+{
+	struct xen_machphys_mfn_list *l = fake_guest(ARG);
+
+	(void)state;
+	*l = (struct xen_machphys_mfn_list){ 4, LIST, 0 };
+	assert_int_equal(memory_op(XENMEM_machphys_mfn_list), -EPERM);
+	as_dom0();
+	assert_int_equal(memory_op(XENMEM_machphys_mfn_list), 0);
+	assert_int_equal(l->nr_extents, 1);
+	assert_int_equal(list(LIST)[0], 7);
+	assert_int_equal(memory_op(XENMEM_get_sharing_freed_pages), 0);
+	*(domid_t *)l = 5;
+	assert_int_equal(memory_op(XENMEM_add_to_physmap), -EACCES);
+}
+
 /* --- multicall ------------------------------------------------------------------------------ */
 
 static struct multicall_entry *entries(void) { return fake_guest(ARG); }
@@ -613,6 +774,12 @@ int main(void)
 		cmocka_unit_test_setup(exchange_without_memory_changes_nothing, fresh),
 		cmocka_unit_test_setup(exchange_with_bad_arguments_changes_nothing, fresh),
 		cmocka_unit_test_setup(memory_maps_are_for_those_they_are_about, fresh),
+		cmocka_unit_test_setup(a_toolstack_gives_a_domain_its_map, fresh),
+		cmocka_unit_test_setup(grant_frames_are_named_to_who_controls_the_domain, fresh),
+		cmocka_unit_test_setup(claimed_memory_is_kept_from_others, fresh),
+		cmocka_unit_test_setup(a_dying_domain_gets_no_memory, fresh),
+		cmocka_unit_test_setup(a_killed_domain_keeps_what_others_map_and_nothing_else, fresh),
+		cmocka_unit_test_setup(the_m2p_is_shown_to_toolstacks, fresh),
 		cmocka_unit_test_setup(entries_run_in_turn_and_a_failure_stops_nothing, fresh),
 		cmocka_unit_test_setup(an_interrupted_entry_is_continued_in_place, fresh),
 		cmocka_unit_test_setup(work_is_seen_to_between_entries, fresh),

@@ -17,13 +17,15 @@ MOST_KIB_EACH = 48
 
 def lives(smp, words):
     with boot("domains-%d" % smp, hv="xenolith", initrd=INITRAMFS, smp=smp, limit=3600 if FULL else 900,
-              memory="2G", hv_options="dom0_mem=640M", dom0_options="xltest=xl-domains+poweroff" + words) as this:
+              memory="2G", hv_options="dom0_mem=640M guest_loglvl=all", dom0_options="xltest=xl-domains+poweroff" + words) as this:
         this.step("xl-domains")
         taken = int(re.search(r"two guests of 16 MiB take (\d+) KiB", this.text)[1])
         each = (taken - 2 * 16 * 1024) / 2
         print("# a guest of 16 MiB takes %.0f KiB beyond its memory" % each)
         if each > MOST_KIB_EACH:
             raise Failure("a guest takes %.0f KiB beyond its memory, more than %d" % (each, MOST_KIB_EACH))
+        if not re.search(r"^\(d\d+\) a line \[2J of a guest's$", this.text, re.MULTILINE):
+            raise Failure("what a guest writes to the hypervisor's console is not shown with its number")
         this.expect_poweroff()
 
 
