@@ -145,7 +145,7 @@ TOOL_TEST_FILES += $(TOOLS_INITRAMFS)
 # Debian's xl with our library and daemon, and a guest for it: the kernel, and the initramfs above.
 XL_PROGRAMS := xl xen-init-dom0 xenconsoled
 XL_INITRAMFS := $(B)/initramfs-xl
-$(XL_INITRAMFS): $(TOOLS_INITRAMFS) $(DEBIAN_XENSTORE) $(LIB)
+$(XL_INITRAMFS): $(TOOLS_INITRAMFS) $(DEBIAN_XENSTORE) $(LIB) $(B)/guest/spin.elf
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
 		-a $(B)/tools/static/xenstored=bin/xenstored \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
@@ -154,7 +154,7 @@ $(XL_INITRAMFS): $(TOOLS_INITRAMFS) $(DEBIAN_XENSTORE) $(LIB)
 		$$(ldd $(XL_PROGRAMS:%=$(B)/xenstore-debian/usr/lib/xen-4.17/bin/%) | \
 			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
 		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
-		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(TOOLS_INITRAMFS)=boot/initrd
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(TOOLS_INITRAMFS)=boot/initrd -a $(B)/guest/spin.elf=boot/spin
 TOOL_TEST_FILES += $(XL_INITRAMFS)
 
 $(B)/tools/test/library_check: tests/tools/library_check.c | $(LIB)
@@ -163,3 +163,4 @@ $(B)/tools/test/library_check: tests/tools/library_check.c | $(LIB)
 TOOL_TEST_FILES += $(B)/tools/test/library_check
 
 include dom0-tools/console.mk
+include dom0-tools/install.mk

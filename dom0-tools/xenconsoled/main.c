@@ -416,10 +416,11 @@ int main(int argc, char **argv)
 		make_folder(options.log_dir, 0755);
 	lock_folder();
 	raise_limits();
+	ready = go_behind();
+	/* Not before: memory for hypercalls is not handed down to a child. */
 	channels = xen_open(why, sizeof(why));
 	if (channels < 0)
 		die("%s", why);
-	ready = go_behind();
 	start_sources(channels);
 	if (!domains_start())
 		return 1;

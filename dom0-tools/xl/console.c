@@ -138,6 +138,26 @@ static int open_terminal(const char *path, bool may_be_stale)
 	return -1;
 }
 
+/* In a transaction, so that a console which is removed at this moment does not come back. */
+static void ask_for_terminal(struct console *c)
+{
+	char ring[96];
+	bool good;
+
+	snprintf(ring, sizeof(ring), "%s/console/ring-ref", c->home);
+	do {
+		xs_transaction_t t = xs_transaction_start(c->store);
+		void *there = t == XBT_NULL ? NULL : xs_read(c->store, t, ring, NULL);
+
+		if (t == XBT_NULL)
+			return;
+		if (there)
+			xs_write(c->store, t, c->further, "", 0);
+		good = xs_transaction_end(c->store, t, !there);
+		free(there);
+	} while (!good && errno == EAGAIN);
+}
+
 /* Asks the daemon for a terminal where it has none for us, and nobody has asked yet. */
 static int open_further(struct console *c, bool may_be_stale)
 {
@@ -145,7 +165,7 @@ static int open_further(struct console *c, bool may_be_stale)
 	int fd = open_terminal(path, may_be_stale);
 
 	if (fd < 0 && (!path || *path))
-		xs_write(c->store, XBT_NULL, c->further, "", 0);
+		ask_for_terminal(c);
 	free(path);
 	return fd;
 }

@@ -380,7 +380,8 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 
 	if (err)
 		return err;
-	err = find_pool(&k);
+	err = devices_check(h, c->disks, c->nr_disks, c->vifs, c->nr_vifs);
+	err = err ? err : find_pool(&k);
 	err = err ? err : record_open(&r, "create", c->uuid);
 	if (!err) {
 		err = make(&k, &r);

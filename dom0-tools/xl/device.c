@@ -177,6 +177,24 @@ static unsigned int free_vif(struct host *h, uint32_t domid)
 	return next;
 }
 
+int devices_check(struct host *h, const struct disk_config *disks, unsigned int nr_disks, const struct vif_config *vifs,
+		  unsigned int nr_vifs)
+{
+	struct device d;
+	int err = 0;
+
+	for (unsigned int i = 0; i < nr_disks && !err; i++) {
+		err = disk_prepare(h, &d, &disks[i], DOMID_FIRST_RESERVED);
+		disk_release(&d);
+	}
+	for (unsigned int i = 0; i < nr_vifs && !err; i++) {
+		struct vif_config copy = vifs[i];
+
+		err = nic_prepare(h, &d, &copy, DOMID_FIRST_RESERVED, i);
+	}
+	return err;
+}
+
 int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsigned int nr_disks,
 		struct vif_config *vifs, unsigned int nr_vifs)
 {

@@ -10,6 +10,10 @@
 
 #include "guest.h"
 
+/* What can be known to fail before there is a domain: files, bridges, scripts, backends that are not there. */
+int devices_check(struct host *h, const struct disk_config *disks, unsigned int nr_disks, const struct vif_config *vifs,
+		  unsigned int nr_vifs);
+
 /*
  * Gives domain @domid devices and waits until their backends are ready. What was done of it stays if it fails:
  * devices_remove() takes it away. A vif's devid, MAC and script are filled in if they are not said.

@@ -337,7 +337,7 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"network-list", verb_network_list, "vtTf",
+		"network-list", verb_network_list, "vtT",
 		"<Domain ...>",
 		"Show guests' network interfaces",
 		NULL

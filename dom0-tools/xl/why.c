@@ -186,7 +186,7 @@ static bool tell_devices(FILE *out, uint32_t domid)
 
 static void tell_console(FILE *out, const char *name)
 {
-	char text[4096];
+	char text[4096] = "";
 	size_t len = console_last_words(name, text, sizeof(text));
 	const char *line = text + len;
 	unsigned int lines = 0;

@@ -50,7 +50,10 @@ TOOL_TEST_FILES += $(B)/tools/test/fake_xenctrl.so
 # Both xl in a machine: ours, and Debian's with its libraries (but for libxenstore, which is ours).
 XL_COMPARE := $(B)/initramfs-xl-compare
 XL_DEBIAN := $(B)/xenstore-debian/usr/lib/xen-4.17/bin
-$(XL_COMPARE): $(XL) $(STATIC) $(LIB) $(DEBIAN_XENSTORE) $(KERNEL) scripts/mkinitramfs $(wildcard scripts/initramfs/*/*)
+$(B)/tools/test/core-compare: tests/xl/core_compare.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -o $@ $<
+$(XL_COMPARE): $(B)/tools/test/core-compare $(B)/run_count $(TOOLS_INITRAMFS) $(XL) $(STATIC) $(LIB) $(DEBIAN_XENSTORE) $(KERNEL) scripts/mkinitramfs $(wildcard scripts/initramfs/*/*)
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
 		-a $(B)/tools/static/xenstored=bin/xenstored \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
@@ -59,5 +62,7 @@ $(XL_COMPARE): $(XL) $(STATIC) $(LIB) $(DEBIAN_XENSTORE) $(KERNEL) scripts/mkini
 		$$(ldd $(XL_PROGRAMS:%=$(XL_DEBIAN)/%) | \
 			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
 		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
-		-a $(B)/kernel/vmlinuz=boot/vmlinuz
+		-a $(B)/tools/test/core-compare=bin/core-compare -a $(B)/run_count=bin/run_count \
+		-a /lib/terminfo/l/linux=lib/terminfo/l/linux \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(TOOLS_INITRAMFS)=boot/initrd
 TOOL_TEST_FILES += $(XL_COMPARE)

@@ -150,6 +150,7 @@ static void vcpu_free(struct vcpu *v)
 /* Whatever of it there is. Nobody else can reach it. */
 static void domain_free(struct domain *d)
 {
+	sched_domain_end(d);
 	if (d->events.bucket)
 		events_free(d);
 	for (u32 i = 0; d->vcpus && i < d->max_vcpus; i++)
@@ -160,7 +161,6 @@ static void domain_free(struct domain *d)
 	rangeset_free(d->ioports);
 	rangeset_free(d->iomem);
 	hv_free(d->e820);
-	sched_domain_end(d);
 	hv_free(d->policy);
 	hv_free(d);
 }

@@ -138,10 +138,12 @@ static int port_provide(struct domain *d, u32 port)
 	struct evtchn_group **g = &d->events.group[port / GROUP_PORTS];
 	struct evtchn *bucket;
 
-	if (!*g)
+	if (!*g) {
 		*g = hv_alloc(sizeof(**g));
-	if (!*g)
-		return -ENOMEM;
+		if (!*g)
+			return -ENOMEM;
+		(*g)->full = ~0ULL << EVTCHN_GROUP_BUCKETS; /* those that it does not have */
+	}
 	if (port < d->events.nr_ports)
 		return 0;
 	bucket = hv_alloc(EVTCHN_BUCKET_PORTS * sizeof(*bucket));

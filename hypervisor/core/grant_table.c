@@ -73,10 +73,11 @@ struct maptrack {
 #define UNMAP_BATCH 32u   /* unmaps that share one TLB flush */
 #define CMPXCHG_TRIES 8   /* a granter that changes an entry as often meanwhile is refused */
 
+#define ACTIVE_PART 256u /* entries whose active parts are a page */
+
 struct grant_frame {
-	mfn_t mfn;
-	struct shared_entry *shared;
-	struct active_grant *active;
+	struct shared_entry *shared; /* [I] once it is there */
+	struct active_grant *active[ENTRIES_PER_FRAME / ACTIVE_PART]; /* [G] each from the first use on */
 };
 
 struct grant_table {
@@ -96,7 +97,7 @@ struct grant_table {
 static u32 entry_flags(u32 header) { return header & 0xffff; }
 static domid_t entry_domid(u32 header) { return header >> 16; }
 
-/* Entry `ref`, or NULL beyond the table's end. [G] */
+/* Entry `ref`, or NULL beyond the table's end; *act is NULL where none near it was ever used. [G] */
 static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, struct active_grant **act)
 {
 	u32 f = ref / ENTRIES_PER_FRAME;
@@ -104,8 +105,11 @@ static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, stru
 	if (f >= gt->nr_frames)
 		return NULL;
 	f = index_nospec(f, gt->nr_frames);
-	*act = &gt->frame[f].active[ref % ENTRIES_PER_FRAME];
-	return &gt->frame[f].shared[ref % ENTRIES_PER_FRAME];
+	ref %= ENTRIES_PER_FRAME;
+	*act = gt->frame[f].active[ref / ACTIVE_PART];
+	if (*act)
+		*act += ref % ACTIVE_PART;
+	return gt->frame[f].shared + ref;
 }
 
 void grants_show(struct domain *d, u32 max)
@@ -116,7 +120,7 @@ void grants_show(struct domain *d, u32 max)
 	spin_lock(&gt->lock);
 	hv_log(LOG_ERR, "  %u frames of %u, %u pages of handles\n", gt->nr_frames, gt->max_frames, gt->nr_maptrack);
 	for (u32 ref = 0; max && entry_of(gt, ref, &act); ref++) {
-		if (!act->readers && !act->writers)
+		if (!act || (!act->readers && !act->writers))
 			continue;
 		hv_log(LOG_ERR, "  grant %u: frame %#x used by domain %u, %u for reading, %u for writing\n", ref, act->frame,
 		       act->domid, act->readers, act->writers);
@@ -154,6 +158,15 @@ static void entry_unmark(struct shared_entry *sh, const struct active_grant *act
 		__atomic_fetch_and(&sh->header, ~gone, __ATOMIC_SEQ_CST);
 }
 
+/* Makes room for what is known of the entries around `ref`, one of the table's. False without memory. [G] */
+static bool active_part(struct grant_table *gt, u32 ref)
+{
+	struct active_grant **part = &gt->frame[ref / ENTRIES_PER_FRAME].active[ref % ENTRIES_PER_FRAME / ACTIVE_PART];
+
+	*part = hv_alloc(ACTIVE_PART * sizeof(**part));
+	return *part;
+}
+
 /*
  * Begins a use of entry `ref` of `granter` by domain `user`: the marks in the entry
  * and a reference (writable type) on its frame. GNTST_*; *frame on success.
@@ -174,6 +187,11 @@ static int grant_acquire(struct domain *granter, u32 ref, domid_t user, bool wri
 	if (!sh) {
 		status = GNTST_bad_gntref;
 		goto out;
+	}
+	if (unlikely(!act)) {
+		if (!active_part(gt, ref))
+			goto out;
+		entry_of(gt, ref, &act);
 	}
 	if ((act->readers || act->writers) && act->domid != user)
 		goto out;
@@ -237,18 +255,12 @@ static int grow(struct domain *d, struct grant_table *gt, u32 nr_frames)
 		return -EINVAL;
 	while (gt->nr_frames < nr_frames) {
 		struct grant_frame *f = &gt->frame[gt->nr_frames];
-		struct active_grant *active = hv_alloc(ENTRIES_PER_FRAME * sizeof(*active));
-		mfn_t mfn;
+		mfn_t mfn = alloc_pages(0, 0, 0);
 
-		if (!active)
+		if (mfn_eq(mfn, INVALID_MFN))
 			return -ENOMEM;
-		mfn = alloc_pages(0, 0, 0);
-		if (mfn_eq(mfn, INVALID_MFN)) {
-			hv_free(active);
-			return -ENOMEM;
-		}
 		share_page_with_domain(mfn, d, true);
-		*f = (struct grant_frame){ .mfn = mfn, .shared = map_frame(mfn), .active = active };
+		f->shared = map_frame(mfn);
 		gt->nr_frames++;
 	}
 	return 0;
@@ -291,7 +303,7 @@ int grant_table_frame(struct domain *d, u32 index, mfn_t *mfn)
 	if (index < gt->max_frames)
 		rc = grow(d, gt, index + 1);
 	if (!rc)
-		*mfn = gt->frame[index].mfn;
+		*mfn = frame_of(gt->frame[index].shared);
 	spin_unlock(&gt->lock);
 	return rc;
 }
@@ -624,7 +636,7 @@ static long op_setup_table(struct vcpu *v, u64 gva)
 		op.status = rc ? GNTST_general_error : GNTST_okay;
 	}
 	for (u32 i = 0; !op.status && i < op.nr_frames; i++) {
-		u64 mfn = d->grant->frame[i].mfn.m; /* frames below nr_frames never change */
+		u64 mfn = frame_of(d->grant->frame[i].shared).m; /* frames below nr_frames never change */
 
 		if (copy_to_guest(op.frame_list + i * sizeof(mfn), &mfn, sizeof(mfn)))
 			op.status = GNTST_bad_virt_addr;
@@ -793,8 +805,10 @@ void grant_table_unshare(struct domain *d)
 	spin_unlock(&gt->lock);
 	/* Who has found an entry has the lock: from here on none is touched. */
 	for (u32 i = 0; i < gt->nr_frames; i++) {
+		mfn_t mfn = frame_of(gt->frame[i].shared);
+
 		unmap_frame(gt->frame[i].shared);
-		disown_shared_page(gt->frame[i].mfn, d);
+		disown_shared_page(mfn, d);
 	}
 }
 
@@ -806,7 +820,8 @@ void grant_table_free(struct domain *d)
 		return;
 	BUG_ON(gt->nr_maptrack);
 	for (u32 i = 0; i < gt->nr_frames; i++)
-		hv_free(gt->frame[i].active);
+		for (u32 k = 0; k < ENTRIES_PER_FRAME / ACTIVE_PART; k++)
+			hv_free(gt->frame[i].active[k]);
 	hv_free(gt->maptrack);
 	hv_free(gt);
 	d->grant = NULL;

@@ -2,10 +2,13 @@
 /*
  * Memory for the hypervisor's own structures: hv_alloc() and hv_free().
  *
- * Sizes are rounded up to a power of two. Up to 1 KiB they come from pages cut
- * into equal pieces, kept on a free list for each size; above that, whole pages
- * from the page allocator. A header of 16 bytes in front of each piece says
- * which; it keeps the piece 16-byte aligned.
+ * Up to 2 KiB less a header, sizes are rounded up to a power of two and come from
+ * pages cut into equal pieces, kept on a free list for each size. The header of 16
+ * bytes in front of each piece says which; it keeps the piece 16-byte aligned.
+ * Above that, whole pages without a header, no more than are needed: what a
+ * block of the page allocator has beyond them goes back at once. Such memory
+ * starts at a page boundary, where no piece does, and the type word of its first
+ * frame, which means nothing else for the hypervisor's own, is its length.
  */
 #include "core/page_alloc.h"
 #include "core/seam.h"
@@ -13,12 +16,12 @@
 #include "lib/string.h"
 
 #define MIN_SHIFT 5 /* 32 bytes with the header */
-#define MAX_SHIFT 10
+#define MAX_SHIFT 11
 #define MAGIC 0x58656e6f6c697468ULL
 
 struct header {
 	u64 magic;
-	u32 shift; /* of the piece's size; above MAX_SHIFT: page order + PAGE_SHIFT */
+	u32 shift; /* of the piece's size */
 	u32 pad;
 };
 
@@ -69,23 +72,41 @@ static void *alloc_small(unsigned shift)
 	return p;
 }
 
+/* Gives back pages first..first+n-1, of one block whose start is aligned to its size. */
+static void free_run(u64 first, u64 n, bool dirty)
+{
+	while (n) {
+		unsigned order = min((unsigned)__builtin_ctzll(first), 63 - (unsigned)__builtin_clzll(n));
+
+		free_pages(MFN(first), order, dirty);
+		first += 1ULL << order;
+		n -= 1ULL << order;
+	}
+}
+
+static void *alloc_whole_pages(u64 n)
+{
+	unsigned order = n > 1 ? 64 - __builtin_clzll(n - 1) : 0;
+	mfn_t m = alloc_pages(order, 0, 0);
+
+	if (mfn_eq(m, INVALID_MFN))
+		return NULL;
+	free_run(m.m + n, (1ULL << order) - n, false);
+	mfn_to_page(m)->type = n;
+	return map_frame(m);
+}
+
 void *hv_alloc(size_t bytes)
 {
 	size_t total = bytes + sizeof(struct header);
 	unsigned shift = MIN_SHIFT;
 	struct header *h;
 
-	while (1ULL << shift < total)
+	while (1ULL << shift < total && shift <= MAX_SHIFT)
 		shift++;
-	if (shift <= MAX_SHIFT) {
-		h = alloc_small(shift);
-	} else {
-		mfn_t m;
-
-		shift = max(shift, (unsigned)PAGE_SHIFT);
-		m = alloc_pages(shift - PAGE_SHIFT, 0, 0);
-		h = mfn_eq(m, INVALID_MFN) ? NULL : map_frame(m);
-	}
+	if (shift > MAX_SHIFT)
+		return alloc_whole_pages(PFN_UP(bytes));
+	h = alloc_small(shift);
 	if (!h)
 		return NULL;
 	h->magic = MAGIC;
@@ -96,21 +117,23 @@ void *hv_alloc(size_t bytes)
 void hv_free(void *p)
 {
 	struct header *h = (struct header *)p - 1;
+	struct free_piece *f = (struct free_piece *)h;
 
 	if (!p)
 		return;
+	if (!((u64)p & ~PAGE_MASK)) {
+		struct page_info *pg = mfn_to_page(frame_of(p));
+		u64 n = pg->type;
+
+		BUG_ON(!n || n >> 32 || page_owner(pg) != PGC_owner_none);
+		pg->type = 0;
+		free_run(frame_of(p).m, n, true);
+		return;
+	}
 	BUG_ON(h->magic != MAGIC);
 	h->magic = 0;
-	if (h->shift <= MAX_SHIFT) {
-		struct free_piece *f = (struct free_piece *)h;
-
-		spin_lock(&lock);
-		f->next = lists[h->shift];
-		lists[h->shift] = f;
-		spin_unlock(&lock);
-	} else {
-		unsigned order = h->shift - PAGE_SHIFT;
-
-		free_pages(frame_of(h), order, true);
-	}
+	spin_lock(&lock);
+	f->next = lists[h->shift];
+	lists[h->shift] = f;
+	spin_unlock(&lock);
 }

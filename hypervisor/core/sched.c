@@ -847,12 +847,13 @@ void do_exit_work(void)
 			console_work();
 		if (work & WORK_TIMER)
 			timer_run_expired(&ci->pcpu->timers, now_ns());
+		if (work & WORK_REAP)
+			domains_reap();
+		/* Last but for what it does itself where it does not come back (switch_to()). */
 		if (work & WORK_SCHEDULE)
 			schedule();
 		if (work & WORK_NMI)
 			nmi_work();
-		if (work & WORK_REAP)
-			domains_reap();
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}

@@ -18,10 +18,11 @@ struct pv_callback {
 };
 
 struct pv_trap {
-	u64 rip;     /* 0 for unset: a fault there ends the guest */
-	u8 dpl;      /* least privileged ring that may raise it by int n */
-	bool masks;
+	s64 rip : 48; /* 0 for unset: a fault there ends the guest. Canonical, so 48 bits say it all */
+	u64 dpl : 2;  /* least privileged ring that may raise it by int n */
+	u64 masks : 1;
 };
+_Static_assert(sizeof(struct pv_trap) == 8, "256 of them are half a page");
 
 struct pv_vcpu {
 	/* Hot, read by pv/entry.S */

@@ -25,6 +25,7 @@ TITLES = {
     "boot": "the way to userland, vmlinux already unpacked",
     "linux": "a Linux program in dom0, median of many",
     "guest": "a PV kernel without an OS",
+    "store": "a request to xenstored, client, daemon and kernel together",
 }
 
 
@@ -50,6 +51,9 @@ def collect(hvs):
             put("guest", name, hv, median)
         if hv == "xenolith":
             ours = [operations, figures]
+        if hv == "bare":
+            for name, value in measure.store().items():
+                put("store", name, hv, value)
     return results, minima, ours
 
 

@@ -39,6 +39,16 @@ def bench_lines(text):
     return figures
 
 
+def store():
+    """Return {operation: instructions} of our xenstored; it needs no hypervisor, and none tells it apart."""
+    with exact_machine("bench-store", "bare", initrd=os.path.join(TOP, "build/initramfs-tools"),
+                       dom0_options="xltest=xenstore-bench+poweroff") as this:
+        this.step("xenstore-bench")
+        this.expect_poweroff()
+        return {"xenstore_" + match[1]: int(match[2])
+                for match in re.finditer(r"xenstore-bench: (\w+) (\d+)", this.text)}
+
+
 def boot_figures(hv, text, userland):
     """Return {name: instructions} of the way to userland."""
     figures = {"power_on_to_userland": userland}

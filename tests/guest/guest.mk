@@ -44,3 +44,7 @@ $(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(GUEST_B)/runtime/runtime.lds
 
 .SECONDARY: $(RUNTIME_OBJS) $(GUEST_NAMES:%=$(GUEST_B)/%.o)
 -include $(wildcard $(GUEST_B)/*.d $(GUEST_B)/runtime/*.d)
+
+# A guest without even the runtime: tests/system/test_sysctl.py has several of them compete.
+$(GUEST_B)/spin.elf: tests/system/spin.S $(GUEST_B)/runtime/runtime.lds
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $< -o $@

@@ -322,6 +322,8 @@ FAKE_HOOK void put_domain(struct domain *d)
 		hv_panic("domain %u: reference count below 0", d->domain_id);
 }
 
+FAKE_HOOK mfn_t frame_of(const void *va) { return MFN((u64)((const u8 *)va - (const u8 *)fake_frame(MFN(0))) / PAGE_SIZE); }
+
 FAKE_HOOK void domain_frames_gone(struct domain *d) { (void)d; }
 
 FAKE_HOOK struct domain *domain_of_owner(domid_t id)

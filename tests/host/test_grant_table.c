@@ -33,6 +33,8 @@ static void grant(u32 ref, domid_t to, u32 flags, mfn_t m)
 	entry[ref] = (grant_entry_v1_t){ .flags = flags, .domid = to, .frame = m.m };
 }
 
+static struct domain *unshared; /* its table was given up by the test itself */
+
 static int fresh(void **state)
 {
 	(void)state;
@@ -43,6 +45,7 @@ static int fresh(void **state)
 	assert_int_equal(grant_table_init(a, 4, 2), 0);
 	assert_int_equal(grant_table_init(b, 4, 2), 0);
 	assert_int_equal(grant_table_init(c, 4, 2), 0);
+	unshared = NULL;
 	entry = table_of(b);
 	frame = fake_give_frame(b);
 	refs_before = refs(frame);
@@ -56,13 +59,15 @@ static int done(void **state)
 	struct domain *all[] = { a, b, c };
 
 	(void)state;
+	fake.alloc_fail_after = -1;
 	fake.preempt_after = -1;
 	for (u32 i = 0; i < 3; i++)
 		assert_int_equal(grant_table_destroy(all[i]), 0);
 	assert_int_equal(refs(frame), refs_before);
 	assert_int_equal(types(frame), 0);
 	for (u32 i = 0; i < 3; i++) {
-		grant_table_unshare(all[i]);
+		if (all[i] != unshared)
+			grant_table_unshare(all[i]);
 		grant_table_free(all[i]);
 		fake_domain_forget(all[i]);
 		assert_int_equal(all[i]->refcount, 1);
@@ -430,16 +435,34 @@ static void tables_grow_to_their_limit(void **state)
 	assert_int_equal(map(a, 5, 4 * 512 - 1, GNTMAP_host_map), GNTST_general_error);
 }
 
-static void without_memory_the_table_stays_small(void **state)
+static void without_memory_nothing_is_mapped(void **state)
 {
+	(void)state;
+	assert_int_equal(map(a, 5, 512, GNTMAP_host_map), GNTST_bad_gntref);
+	/* For the handle, its table, and what is known of the entry. */
+	for (s64 i = 0; i < 3; i++) {
+		fake.alloc_fail_after = i;
+		assert_int_equal(map(c, 5, 8, GNTMAP_host_map), i < 2 ? GNTST_no_device_space : GNTST_general_error);
+	}
+}
+
+static void a_dying_domains_table_serves_nobody_and_lets_go_of_its_pages(void **state)
+{
+	s64 h = map(a, 5, 8, GNTMAP_host_map);
+	u64 free = free_page_count();
 	mfn_t m;
 
 	(void)state;
-	fake.alloc_fail_after = 0;
-	assert_int_equal(grant_table_frame(b, 1, &m), -ENOMEM);
-	assert_int_equal(map(a, 5, 512, GNTMAP_host_map), GNTST_bad_gntref);
-	fake.alloc_fail_after = 0;
-	assert_int_equal(map(c, 5, 8, GNTMAP_host_map), GNTST_no_device_space);
+	assert_true(h >= 0);
+	grant_table_unshare(b);
+	assert_int_equal(free_page_count(), free + 1);
+	assert_int_equal(map(a, 5, 8, GNTMAP_host_map), GNTST_bad_domain);
+	assert_int_equal(grant_table_frame(b, 0, &m), -EINVAL);
+	/* What was mapped stays until it is unmapped. */
+	assert_int_equal(types(frame), 1);
+	assert_int_equal(unmap(a, h), GNTST_okay);
+	assert_int_equal(types(frame), 0);
+	unshared = b;
 }
 
 static void version_1_is_all_there_is(void **state)
@@ -552,7 +575,8 @@ int main(void)
 		TEST(copies_go_both_ways_between_frames),
 		TEST(wrong_copies_are_refused),
 		TEST(tables_grow_to_their_limit),
-		TEST(without_memory_the_table_stays_small),
+		TEST(without_memory_nothing_is_mapped),
+		TEST(a_dying_domains_table_serves_nobody_and_lets_go_of_its_pages),
 		TEST(version_1_is_all_there_is),
 		TEST(seeded_entries_can_be_mapped),
 		TEST(random_use_keeps_marks_and_counts_exact),

@@ -47,8 +47,20 @@ $(B)/crossings.so: tests/system/crossings.c
 $(INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(B)/linux_bench
 	scripts/mkinitramfs $@ -a $(B)/linux_bench=bin/linux_bench
 
-run: $(MACHINE_FILES)
-	@scripts/run-qemu --hv $(HV) $(RUN)
+# --- make run: dom0 with all of it, and a guest: the same kernel with an initramfs of its own ------------------
+
+GUEST_INITRAMFS := $(B)/initramfs-guest
+$(GUEST_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/* scripts/initramfs/*/*/*) $(KERNEL)
+	scripts/mkinitramfs $@ --frontends
+RUN_INITRAMFS := $(B)/initramfs-run
+$(RUN_INITRAMFS): $(GUEST_INITRAMFS) $(STATIC) $(XL)
+	scripts/mkinitramfs $@ $(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge,-m $m) \
+		$(foreach p,xenstored xenconsoled xenstore-control,-a $(B)/tools/static/$p=bin/$p) \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) -a $(XL)=bin/xl \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd
+
+run: $(MACHINE_FILES) $(RUN_INITRAMFS)
+	@scripts/run-qemu --hv $(HV) --initrd $(RUN_INITRAMFS) --hv-options dom0_mem=512M $(RUN)
 
 test: $(MACHINE_FILES) $(TOOL_TEST_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
 	@HV=$(HV) scripts/run-tests $(TESTS)
@@ -59,5 +71,5 @@ test-all: test
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
 
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so guests
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools guests
 	@python3 -B tests/bench/bench.py

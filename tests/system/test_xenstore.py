@@ -32,8 +32,8 @@ def guest_of_debians_xl():
         this.expect_poweroff()
 
 
-# Instructions of client, daemon and kernel together, on the bare kernel. The transaction has six requests.
-BARS = {"read": 30000, "write": 30000, "transaction": 180000}
+# Instructions of client, daemon and kernel together, on the bare kernel. The transaction has four requests.
+BARS = {"read": 30000, "write": 30000, "transaction": 120000}
 
 
 def bars():
