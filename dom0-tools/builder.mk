@@ -71,7 +71,7 @@ $(B)/run_count: tests/bench/run_count.c
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -static -o $@ $<
 $(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
 		$(B)/guest/talk.elf $(B)/run_count scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
-	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
