@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Our xl, domain builder, xenstored and xenconsoled make guests, on the hypervisor under test; with FULL=1 on Debian's Xen
-too, and Debian's kernel with more vcpus, other sizes of memory, and as a gzipped ELF file."""
+too, and Debian's kernel with more vcpus, other sizes of memory, as a gzipped ELF file, and by GRUB from the guest's disk."""
 import os
 
 from machine import HV, TOP, add_test, boot, run
@@ -25,6 +25,8 @@ for hypervisor in sorted({HV, "xen" if FULL else HV} - {"bare"}):
     add_test("the_stock_kernel_with_96_mib_and_one_vcpu_on_" + hypervisor, create, hypervisor, "linux",
              words="xlparts=linux")
     if FULL:
+        add_test("grub_starts_the_stock_kernel_from_the_disk_of_its_guest_on_" + hypervisor, create, hypervisor, "pvgrub",
+                 words="xlparts=pvgrub")
         add_test("the_stock_kernel_with_two_vcpus_on_" + hypervisor, create, hypervisor, "linux2",
                  words="xlparts=linux xlvcpus=2 xlmemory=256")
         add_test("the_stock_kernel_as_gzipped_elf_with_four_vcpus_and_2_gib_on_" + hypervisor, create, hypervisor, "linux4",
