@@ -2,7 +2,7 @@
 # What our hotplug scripts share; sourced by them. They run in a POSIX shell (busybox's too) with Xen's variables:
 # XENBUS_PATH is the backend's folder in the store, vif the interface (for vifs), $1 add, online, remove or offline.
 
-PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+PATH=$PATH:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 command=$1
 
@@ -12,10 +12,8 @@ say() {
 
 # The toolstack shows hotplug-error to whoever waits.
 fatal() {
-	say "$*"
-	if [ -n "$XENBUS_PATH" ]; then
-		xenstore-write "$XENBUS_PATH/hotplug-error" "$*" "$XENBUS_PATH/hotplug-status" error
-	fi
+	[ -n "$XENBUS_PATH" ] &&
+		xenstore-write "$XENBUS_PATH/hotplug-error" "$*" "$XENBUS_PATH/hotplug-status" error || say "$*"
 	exit 1
 }
 

@@ -69,6 +69,51 @@ static void print_config(const struct guest_config *config, bool bare)
 	free(json);
 }
 
+/* What a text of cpus= means within xl.conf's masks, as text again. */
+static char *bounded(const struct guest_config *c, const char *text)
+{
+	const size_t size = CPUMAP_BITS * 6;
+	struct cpumap map;
+	const char *why;
+	char *buf;
+
+	if (cpus_parse(&map, text, xl_topology(), &why))
+		xl_die("%s: cpus=\"%s\": %s", c->name, text, why);
+	xl_bound_cpus(&map, c->type != GUEST_PV);
+	if (xl_no_cpu_in(&map))
+		xl_die("%s: cpus=\"%s\" and the masks of xl.conf have no CPU in common; --ignore-global-affinity-masks leaves the "
+		       "masks out", c->name, text);
+	buf = malloc(size);
+	if (!buf)
+		abort();
+	return cpus_format(&map, xl_topology()->nr_cpus, buf, size);
+}
+
+static void bound_affinity(struct guest_config *c)
+{
+	const struct xl_conf *conf = xl_conf();
+	unsigned int want = c->nr_cpus && !c->cpus_is_list ? 1 : c->maxvcpus;
+
+	if (!conf->cpumask && !(c->type == GUEST_PV ? conf->pv_cpumask : conf->hvm_cpumask))
+		return;
+	if (!c->nr_cpus) {
+		want = 1;
+		c->cpus_is_list = false;
+	}
+	if (want > c->nr_cpus)
+		c->cpus = realloc(c->cpus, want * sizeof(*c->cpus));
+	if (!c->cpus)
+		abort();
+	for (; c->nr_cpus < want; c->nr_cpus++)
+		c->cpus[c->nr_cpus] = strdup("all");
+	for (unsigned int i = 0; i < want; i++) {
+		char *text = bounded(c, c->cpus[i]);
+
+		free(c->cpus[i]);
+		c->cpus[i] = text;
+	}
+}
+
 static int take_words(struct words *w, char **argv)
 {
 	for (; *argv; argv++) {
@@ -130,7 +175,7 @@ int verb_create(int argc, char **argv)
 	};
 	struct guest_config config;
 	struct words words = { 0 };
-	bool dry_run = xl.dry_run, quiet = false;
+	bool dry_run = xl.dry_run, quiet = false, masks = true;
 	struct start_how how = { 0 };
 	uint32_t domid;
 	int c, status;
@@ -158,6 +203,9 @@ int verb_create(int argc, char **argv)
 		case 'c':
 			how.console = true;
 			break;
+		case 'i':
+			masks = false;
+			break;
 		}
 	}
 	if (take_words(&words, argv + optind)) {
@@ -167,6 +215,8 @@ int verb_create(int argc, char **argv)
 	if (!quiet && words.file)
 		fprintf(stderr, "Parsing config from %s\n", words.file);
 	read_config(&config, &words);
+	if (masks && !dry_run)
+		bound_affinity(&config);
 	status = 0;
 	if (dry_run)
 		print_config(&config, true);

@@ -88,9 +88,15 @@ int device_error(struct host *h, const struct device *d, int err, const char *fo
 
 uint32_t device_own_domain(struct host *h)
 {
-	char *text = xs_read(h->xs, XBT_NULL, "domid", NULL);
-	uint32_t domid = text ? strtoul(text, NULL, 10) : 0;
+	static bool known;
+	static uint32_t domid;
+	char *text;
 
+	if (known)
+		return domid;
+	text = xs_read(h->xs, XBT_NULL, "domid", NULL);
+	domid = text ? strtoul(text, NULL, 10) : 0;
+	known = true;
 	free(text);
 	return domid;
 }
@@ -108,6 +114,7 @@ int device_backend(struct host *h, const char *word, uint32_t *domid)
 struct adding {
 	struct device *devices;
 	unsigned int nr;
+	bool udev;		/* its rules run scripts, not we */
 };
 
 /* Nodes that both kinds have. */
@@ -142,8 +149,11 @@ static void fill_nodes(struct xs_batch *b, void *arg)
 {
 	struct adding *a = arg;
 
-	/* Who runs scripts: we, not udev. */
-	batch_write(b, "1", "/libxl/disable_udev");
+	/* For udev's rules: whether scripts are their business. */
+	if (a->udev)
+		batch_remove(b, "/libxl/disable_udev");
+	else
+		batch_write(b, "1", "/libxl/disable_udev");
 	for (unsigned int i = 0; i < a->nr; i++) {
 		common_nodes(b, &a->devices[i]);
 		if (a->devices[i].kind == DEVICE_VBD)
@@ -198,7 +208,10 @@ int devices_check(struct host *h, const struct disk_config *disks, unsigned int 
 int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsigned int nr_disks,
 		struct vif_config *vifs, unsigned int nr_vifs)
 {
-	struct adding a = { .devices = calloc(nr_disks + nr_vifs, sizeof(*a.devices)) };
+	struct adding a = {
+		.devices = calloc(nr_disks + nr_vifs, sizeof(*a.devices)),
+		.udev = h->conf && !h->conf->run_hotplug_scripts,
+	};
 	unsigned int next_vif = nr_vifs ? free_vif(h, domid) : 0;
 	int err = 0;
 

@@ -18,6 +18,11 @@ static void script_path(const struct vif_config *vif, char *path, size_t size)
 	snprintf(path, size, "%s%s", *script == '/' ? "" : SCRIPT_FOLDER "/", script);
 }
 
+static const char *bridge_of(const struct vif_config *vif)
+{
+	return vif->bridge ? vif->bridge : "xenbr0";
+}
+
 int nic_prepare(struct host *h, struct device *d, struct vif_config *vif, uint32_t domid, unsigned int devid)
 {
 	char path[256];
@@ -42,13 +47,11 @@ int nic_prepare(struct host *h, struct device *d, struct vif_config *vif, uint32
 	script_path(vif, path, sizeof(path));
 	if (access(path, X_OK))
 		return say_error(ENOENT, "%s: its script %s can't be run: %s", d->name, path, strerror(errno));
-	if (vif->bridge) {
-		char bridge[256];
-
-		snprintf(bridge, sizeof(bridge), "/sys/class/net/%.64s", vif->bridge);
-		if (access(bridge, F_OK) && strstr(path, "vif-bridge"))
+	if (strstr(path, "vif-bridge")) {
+		snprintf(path, sizeof(path), "/sys/class/net/%.64s", bridge_of(vif));
+		if (access(path, F_OK))
 			return say_error(ENODEV, "%s: there is no bridge %s (ip link add %s type bridge makes one)", d->name,
-					 vif->bridge, vif->bridge);
+					 bridge_of(vif), bridge_of(vif));
 	}
 	return 0;
 }
@@ -77,8 +80,7 @@ void nic_nodes(struct xs_batch *b, const struct device *d)
 		batch_write(b, mac, "%s/mac", places[i]);
 		if (vif->ip)
 			batch_write(b, vif->ip, "%s/ip", places[i]);
-		if (vif->bridge)
-			batch_write(b, vif->bridge, "%s/bridge", places[i]);
+		batch_write(b, bridge_of(vif), "%s/bridge", places[i]);
 		if (vif->gatewaydev)
 			batch_write(b, vif->gatewaydev, "%s/gatewaydev", places[i]);
 		if (vif->rate_bytes)

@@ -80,6 +80,14 @@ static unsigned int free_cpus(void)
 	return n;
 }
 
+/* 0 also if the hypervisor has no such thing. */
+static uint64_t shared_pages(unsigned int command)
+{
+	long n = xc_memory_op(xl_xc(), command, NULL, 0);
+
+	return n > 0 ? n : 0;
+}
+
 static void numa(const struct xen_sysctl_physinfo *p)
 {
 	struct xen_sysctl_cputopo *cpus = calloc(CPUMAP_BITS, sizeof(*cpus));
@@ -130,10 +138,8 @@ static void machine(bool with_numa)
 	virt_caps(&p);
 	line("total_memory", "%lu", mib(p.total_pages));
 	line("free_memory", "%lu", mib(p.free_pages - p.outstanding_pages));
-	line("sharing_freed_memory", "%lu", mib(xc_memory_op(xl_xc(), XENMEM_get_sharing_freed_pages, NULL, 0) > 0 ?
-					       xc_memory_op(xl_xc(), XENMEM_get_sharing_freed_pages, NULL, 0) : 0));
-	line("sharing_used_memory", "%lu", mib(xc_memory_op(xl_xc(), XENMEM_get_sharing_shared_pages, NULL, 0) > 0 ?
-					       xc_memory_op(xl_xc(), XENMEM_get_sharing_shared_pages, NULL, 0) : 0));
+	line("sharing_freed_memory", "%lu", mib(shared_pages(XENMEM_get_sharing_freed_pages)));
+	line("sharing_used_memory", "%lu", mib(shared_pages(XENMEM_get_sharing_shared_pages)));
 	line("outstanding_claims", "%lu", mib(p.outstanding_pages));
 	line("free_cpus", "%u", free_cpus());
 	if (with_numa && !wanted)
@@ -165,16 +171,14 @@ static const char *version_text(unsigned int command, size_t size)
 
 static void compiler(void)
 {
-	struct {
-		char compiler[64], by[16], domain[32], date[32];
-	} c = { 0 };
+	struct xen_compile_info c = { 0 };
 
 	if (xc_version(xl_xc(), XENVER_compile_info, &c, sizeof(c)) < 0)
 		return;
 	line("cc_compiler", "%.64s", c.compiler);
-	line("cc_compile_by", "%.16s", c.by);
-	line("cc_compile_domain", "%.32s", c.domain);
-	line("cc_compile_date", "%.32s", c.date);
+	line("cc_compile_by", "%.16s", c.compile_by);
+	line("cc_compile_domain", "%.32s", c.compile_domain);
+	line("cc_compile_date", "%.32s", c.compile_date);
 }
 
 static void build_id(void)

@@ -309,8 +309,7 @@ int verb_cpupool_list(int argc, char **argv)
 
 /* --- vcpu-pin ------------------------------------------------------------------------------ */
 
-/* xl.conf's masks bound where vcpus may run. */
-static void bound_by_masks(struct cpumap *hard, bool is_hvm)
+void xl_bound_cpus(struct cpumap *hard, bool is_hvm)
 {
 	const struct xl_conf *conf = xl_conf();
 	const char *const masks[] = { conf->cpumask, is_hvm ? conf->hvm_cpumask : conf->pv_cpumask };
@@ -344,7 +343,7 @@ static bool read_map(const char *word, struct cpumap *map)
 	return true;
 }
 
-static bool is_empty(const struct cpumap *map)
+bool xl_no_cpu_in(const struct cpumap *map)
 {
 	for (unsigned int i = 0; i < xl_topology()->nr_cpus; i++)
 		if (cpumap_test(map, i))
@@ -388,8 +387,8 @@ int verb_vcpu_pin(int argc, char **argv)
 	have_hard = read_map(argv[optind + 2], &hard);
 	have_soft = read_map(argv[optind + 3], &soft);
 	if (have_hard && !ignore)
-		bound_by_masks(&hard, info.flags & XEN_DOMINF_hvm_guest);
-	if (have_hard && is_empty(&hard)) {
+		xl_bound_cpus(&hard, info.flags & XEN_DOMINF_hvm_guest);
+	if (have_hard && xl_no_cpu_in(&hard)) {
 		fprintf(stderr, "vcpu hard affinity map is empty\n");
 		return 1;
 	}

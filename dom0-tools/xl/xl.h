@@ -110,6 +110,10 @@ int64_t xl_parse_memory(const char *text);
 
 /* The machine's; kept for the program's life. */
 const struct cpu_topology *xl_topology(void);
+/* Takes away the CPUs on which xl.conf lets no guest of this kind run. */
+void xl_bound_cpus(struct cpumap *hard, bool is_hvm);
+/* Has it none of the machine's? */
+bool xl_no_cpu_in(const struct cpumap *map);
 /* The words of a pool: its name in the store, else "Pool-N"; malloc()ed. */
 char *xl_pool_name(uint32_t id);
 /* A pool by name or number; ends the program if there is none. */

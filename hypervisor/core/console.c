@@ -89,6 +89,9 @@ static void put_message(const char *text)
 	}
 	if (!lock_broken)
 		spin_unlock(&console_lock);
+	/* Later, since anybody may print: who reads the ring in dom0 is told. */
+	if (dom0)
+		__atomic_fetch_or(&this_cpu_info()->work, WORK_LOG, __ATOMIC_SEQ_CST);
 }
 
 /* Messages that are rate limited: 10 in each 5 seconds (as Xen's default), the rest is counted. */

@@ -845,6 +845,8 @@ void do_exit_work(void)
 			mce_work();
 		if (work & WORK_CONSOLE)
 			console_work();
+		if (work & WORK_LOG)
+			send_global_virq(dom0, VIRQ_CON_RING);
 		if (work & WORK_TIMER)
 			timer_run_expired(&ci->pcpu->timers, now_ns());
 		if (work & WORK_REAP)

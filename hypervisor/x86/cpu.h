@@ -27,6 +27,7 @@ struct vcpu;
 #define WORK_MCE 0x40      /* dom0 is to hear of machine checks: x86/mce.c */
 #define WORK_MICROCODE 0x80 /* load what was chosen: x86/microcode.c */
 #define WORK_REAP 0x100    /* domains wait to be freed: core/domain.c */
+#define WORK_LOG 0x200     /* dom0 is to hear of messages: core/console.c */
 
 struct cpu_info {
 	struct cpu_user_regs regs; /* pushed here by every entry from a guest */

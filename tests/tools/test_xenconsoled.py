@@ -8,12 +8,14 @@ tests/tools/xenconsoled/xen_files.c.
 """
 import mmap
 import os
+import pty
 import random
 import re
 import select
 import signal
 import struct
 import subprocess
+import termios
 import time
 
 from xenstore import PATIENCE, TOOLS, Daemon, check, run, test
@@ -728,6 +730,30 @@ def xl_console_shows_what_was_said_and_leaves_by_its_key():
         guest.say(b"x")
         guest.drained()
         check(guest.get(IN_PROD) == guest.get(IN_CONS), "more was typed")
+
+
+@test
+def xl_console_puts_its_terminal_back_as_it_was():
+    with Consoles() as consoles:
+        guest = Guest(consoles, 1, "one")
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        process = subprocess.Popen([os.path.join(TOOLS, "test/xlconsole"), "1"], env=consoles.daemon.env, stdin=theirs,
+                                   stdout=theirs, stderr=theirs, start_new_session=True)
+        until(lambda: not termios.tcgetattr(theirs)[3] & termios.ICANON, "the terminal is not raw")
+        os.write(ours, b"\x03\x1aq")
+        check(guest.hear(3) == b"\x03\x1aq", "keys of the terminal's own do not reach the guest")
+        os.write(ours, b"\x1d")
+        check(process.wait(PATIENCE) == 0, "it ends with", process.returncode)
+        check(termios.tcgetattr(theirs) == before, "the terminal's modes are changed")
+        process = subprocess.Popen([os.path.join(TOOLS, "test/xlconsole"), "1"], env=consoles.daemon.env, stdin=theirs,
+                                   stdout=theirs, stderr=theirs, start_new_session=True)
+        until(lambda: not termios.tcgetattr(theirs)[3] & termios.ICANON, "the terminal is not raw")
+        process.terminate()
+        check(process.wait(PATIENCE) == 128 + signal.SIGTERM, "it ends with", process.returncode)
+        check(termios.tcgetattr(theirs) == before, "the terminal's modes are changed by a signal")
+        os.close(ours)
+        os.close(theirs)
 
 
 @test
