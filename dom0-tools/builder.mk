@@ -67,14 +67,24 @@ $(B)/kernel/vmlinux.gz: $(KERNEL)
 $(B)/tools/static/xl: $(B)/tools/xl
 	@mkdir -p $(@D)
 	$(Q)strip -o $@ $<
+# A disk from which Debian's GRUB for PV guests starts Debian's kernel.
+PVGRUB := $(B)/xenstore-debian/usr/lib/grub-xen/grub-x86_64-xen.bin
+$(PVGRUB): scripts/fetch-xenstore
+	scripts/fetch-xenstore
+	@touch $@
+$(B)/guest-disk: $(GUEST_INITRD) $(KERNEL) tests/system/guest-grub.cfg
+	$(Q)rm -f $@ && mformat -C -T 32768 -h 2 -s 32 -i $@ ::
+	$(Q)mmd -i $@ ::/boot ::/boot/grub && mcopy -i $@ tests/system/guest-grub.cfg ::/boot/grub/grub.cfg
+	$(Q)mcopy -i $@ $(B)/kernel/vmlinuz ::/vmlinuz && mcopy -i $@ $(GUEST_INITRD) ::/initrd
 $(B)/run_count: tests/bench/run_count.c
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -static -o $@ $<
-$(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
+$(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/guest-disk $(PVGRUB) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
 		$(B)/guest/talk.elf $(B)/run_count scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
-	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(PVGRUB)=boot/pvgrub -a $(B)/guest-disk=boot/guest-disk \
 		-a $(B)/guest/talk.elf=boot/talk -a $(GUEST_INITRD)=boot/guest-initrd \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz
 TOOL_TEST_FILES += $(GUESTS_INITRAMFS)

@@ -107,8 +107,7 @@ static int map_kernel(struct build *b)
 		close(fd);
 		return fail(b, EINVAL, "the kernel %s is empty", g->kernel);
 	}
-	/* All of it at once: a fault for every few pages would cost more than all else about the file. */
-	p = mmap(NULL, g->kernel_len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	p = mmap(NULL, g->kernel_len, PROT_READ, MAP_PRIVATE, fd, 0);
 	err = errno;
 	close(fd);
 	if (p == MAP_FAILED)

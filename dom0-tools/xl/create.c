@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <xen/physdev.h>
 #include "../domain-builder/build.h"
+#include "bootloader.h"
 #include "destroy.h"
 #include "device.h"
 
@@ -34,6 +35,7 @@ struct creation {
 	uint32_t domid;
 	uint32_t pool, sched_id;
 	struct pv_guest g;
+	struct booted booted;	/* by bootloader= */
 	struct cpu_topology topology;	/* known if the configuration says anything of CPUs */
 	int node_of[CPUS_MAX];
 };
@@ -86,22 +88,36 @@ static int check(struct creation *k)
 	if (c->type != GUEST_PV)
 		return say_error(EOPNOTSUPP, "%s: type=\"%s\" is not supported yet; accepted is type=\"pv\"", c->name,
 				 c->type == GUEST_PVH ? "pvh" : "hvm");
-	if (!c->kernel)
+	if (!c->kernel && !c->bootloader)
 		return say_error(EINVAL, "%s: there is no kernel; say kernel=\"/path/to/vmlinuz\"", c->name);
 	if (!c->vcpus || c->vcpus > c->maxvcpus)
 		return say_error(EINVAL, "%s: %u vcpus of at most %u", c->name, c->vcpus, c->maxvcpus);
-	if (c->cmdline && strlen(c->cmdline) >= MAX_GUEST_CMDLINE)
-		return say_error(EINVAL, "%s: the kernel's command line has %zu characters; %u is the most", c->name,
-				 strlen(c->cmdline), MAX_GUEST_CMDLINE - 1);
 	if (!c->has_uuid) {
 		if (uuid_make(c->uuid))
 			return -EIO;
 		c->has_uuid = true;
 	}
+	return 0;
+}
+
+/* Kernel and ramdisk: those that are named, or what the bootloader finds. */
+static int open_kernel(struct creation *k)
+{
+	const struct guest_config *c = k->c;
+	int err = c->bootloader ? bootloader_run(&k->booted, c) : 0;
+
 	k->g = (struct pv_guest){
-		.kernel = c->kernel, .ramdisk = c->ramdisk, .cmdline = c->cmdline, .pages = c->memory / 4,
+		.kernel = k->booted.kernel ? k->booted.kernel : c->kernel,
+		.ramdisk = k->booted.ramdisk ? k->booted.ramdisk : c->ramdisk,
+		.cmdline = k->booted.args ? k->booted.args : c->cmdline,
+		.pages = c->memory / 4, .ramdisk_fd = -1,
 	};
-	return pv_open(&k->g) ? say_error(EINVAL, "%s: %s", c->name, k->g.error) : 0;
+	if (!err && k->g.cmdline && strlen(k->g.cmdline) >= MAX_GUEST_CMDLINE)
+		err = say_error(EINVAL, "%s: the kernel's command line has %zu characters; %u is the most", c->name,
+				strlen(k->g.cmdline), MAX_GUEST_CMDLINE - 1);
+	if (!err && pv_open(&k->g))
+		err = say_error(EINVAL, "%s: %s", c->name, k->g.error);
+	return err;
 }
 
 /* A pool by its number, or by its name in the store. */
@@ -374,13 +390,12 @@ static int make(struct creation *k, struct record *r)
 
 int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 {
-	struct creation k = { .h = h, .c = c };
+	struct creation k = { .h = h, .c = c, .g.ramdisk_fd = -1 };
 	struct record r;
 	int err = check(&k);
 
-	if (err)
-		return err;
-	err = devices_check(h, c->disks, c->nr_disks, c->vifs, c->nr_vifs);
+	err = err ? err : open_kernel(&k);
+	err = err ? err : devices_check(h, c->disks, c->nr_disks, c->vifs, c->nr_vifs);
 	err = err ? err : find_pool(&k);
 	err = err ? err : record_open(&r, "create", c->uuid);
 	if (!err) {
@@ -390,6 +405,7 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 		record_close(&r);
 	}
 	pv_close(&k.g);
+	bootloader_forget(&k.booted);
 	*domid = k.domid;
 	return err;
 }

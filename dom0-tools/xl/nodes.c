@@ -130,7 +130,8 @@ static void fill_vm(struct xs_batch *b, const struct making *m)
 	batch_write(b, c->name, "/vm/%s/name", m->uuid);
 	batch_write(b, m->uuid, "/vm/%s/uuid", m->uuid);
 	batch_write(b, "linux", "/vm/%s/image/ostype", m->uuid);
-	batch_write(b, c->kernel, "/vm/%s/image/kernel", m->uuid);
+	if (c->kernel)
+		batch_write(b, c->kernel, "/vm/%s/image/kernel", m->uuid);
 	if (c->ramdisk)
 		batch_write(b, c->ramdisk, "/vm/%s/image/ramdisk", m->uuid);
 	if (c->cmdline)
