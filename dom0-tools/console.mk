@@ -10,7 +10,7 @@ $(B)/tools/xenconsoled.d/%.o: dom0-tools/xenconsoled/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CONSOLE_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
-$(B)/tools/xenconsoled.d/xen_files.o: tests/tools/xenconsoled/xen_files.c
+$(B)/tools/xenconsoled.d/xen_files.o: tests/tools/xenconsoled/xen_files.c tests/tools/rundir.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CONSOLE_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 

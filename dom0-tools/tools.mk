@@ -23,7 +23,7 @@ $(B)/tools/xenstored.d/%.o: dom0-tools/xenstored/%.c
 $(B)/tools/test.d/%.o: dom0-tools/xenstored/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -DXENSTORED_TEST -fPIE -MMD -MP -c -o $@ $<
-$(B)/tools/test.d/xen_files.o: tests/tools/xen_files.c
+$(B)/tools/test.d/xen_files.o: tests/tools/xen_files.c tests/tools/rundir.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
@@ -108,7 +108,7 @@ $(DEBIAN_XENSTORE): scripts/fetch-xenstore
 	scripts/fetch-xenstore
 	@touch $@
 # Its functions are libxen-dev's; only their names matter here.
-$(B)/tools/test/fake_xen.so: tests/tools/fake_xen.c
+$(B)/tools/test/fake_xen.so: tests/tools/fake_xen.c tests/tools/rundir.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -shared -fPIC -o $@ $<
 

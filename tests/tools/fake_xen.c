@@ -21,26 +21,9 @@
 #include <unistd.h>
 #include <dlfcn.h>
 #include <xenctrl.h>
+#include "rundir.h"
 
 static int events = -1, notify = -1;
-
-static const char *in_rundir(const char *format, unsigned int n)
-{
-	static char path[4096];
-	const char *dir = getenv("XENSTORED_RUNDIR");
-	int len = snprintf(path, sizeof(path) - 64, "%s/", dir ? dir : "/run/xenstored");
-
-	snprintf(path + len, 64, format, n);
-	return path;
-}
-
-static int open_fifo(const char *name)
-{
-	const char *path = in_rundir(name, 0);
-
-	mkfifo(path, 0600);
-	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-}
 
 static void *map_ring(unsigned int domid)
 {

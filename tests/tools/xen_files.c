@@ -11,29 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../../dom0-tools/xenstored/xen.h"
+#include "rundir.h"
 
 #define FIRST_PORT 16
 
 static int notify = -1;
 static uint32_t domids[4096], domid_count;
-
-static const char *in_rundir(const char *format, unsigned int n)
-{
-	static char path[4096];
-	const char *dir = getenv("XENSTORED_RUNDIR");
-	int len = snprintf(path, sizeof(path) - 64, "%s/", dir ? dir : ".");
-
-	snprintf(path + len, 64, format, n);
-	return path;
-}
-
-static int open_fifo(const char *name)
-{
-	const char *path = in_rundir(name, 0);
-
-	mkfifo(path, 0600);
-	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-}
 
 int xen_events_open(void)
 {

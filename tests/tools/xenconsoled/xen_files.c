@@ -13,29 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../../../dom0-tools/xenconsoled/xen.h"
+#include "../rundir.h"
 
 #define LOG_PORT	1
 #define FIRST_PORT	16
 
 static int events = -1, notify = -1;
-
-static const char *in_rundir(const char *format, unsigned int n)
-{
-	static char path[4096];
-	const char *dir = getenv("XENSTORED_RUNDIR");
-	int len = snprintf(path, sizeof(path) - 64, "%s/", dir ? dir : ".");
-
-	snprintf(path + len, 64, format, n);
-	return path;
-}
-
-static int open_fifo(const char *name)
-{
-	const char *path = in_rundir(name, 0);
-
-	mkfifo(path, 0600);
-	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-}
 
 int xen_open(char *why, size_t size)
 {
