@@ -25,6 +25,7 @@ TITLES = {
     "boot": "the way to userland, vmlinux already unpacked",
     "linux": "a Linux program in dom0, median of many",
     "guest": "a PV kernel without an OS",
+    "guests": "our xl: making and ending guests, tiny ones and Linux",
     "store": "a request to xenstored, client, daemon and kernel together",
 }
 
@@ -51,6 +52,8 @@ def collect(hvs):
             put("guest", name, hv, median)
         if hv == "xenolith":
             ours = [operations, figures]
+        for name, value in measure.guests(hv).items() if hv != "bare" else ():
+            put("guests", name, hv, value)
         if hv == "bare":
             for name, value in measure.store().items():
                 put("store", name, hv, value)

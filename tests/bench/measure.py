@@ -28,7 +28,8 @@ def exact_machine(name, hv, **options):
     """A machine that counts; every figure comes from one of the same shape."""
     if hv == "xen":
         options["hv_options"] = "console_timestamps=raw " + options.get("hv_options", "")
-    return Machine(name, limit=LIMIT, hv=hv, memory=MEMORY, exact=True, no_reboot=True, **options)
+    options.setdefault("memory", MEMORY)
+    return Machine(name, limit=LIMIT, hv=hv, exact=True, no_reboot=True, **options)
 
 
 def bench_lines(text):
@@ -47,6 +48,16 @@ def store():
         this.expect_poweroff()
         return {"xenstore_" + match[1]: int(match[2])
                 for match in re.finditer(r"xenstore-bench: (\w+) (\d+)", this.text)}
+
+
+def guests(hv):
+    """Return {operation: instructions} of our xl on `hv`: tiny guests of 16 MiB, and Linux from a gzipped ELF file."""
+    with exact_machine("bench-guests-" + hv, hv, initrd=os.path.join(TOP, "build/initramfs-guests"), memory="1200M",
+                       hv_options="dom0_mem=600M bootscrub=on",
+                       dom0_options="xltest=create-bench+poweroff xlguests=12") as this:
+        this.step("create-bench")
+        this.expect_poweroff()
+        return {"xl_" + match[1]: int(match[2]) for match in re.finditer(r"run_count: (\w+) (\d+)", this.text)}
 
 
 def boot_figures(hv, text, userland):
