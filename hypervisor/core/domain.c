@@ -151,6 +151,8 @@ static void vcpu_free(struct vcpu *v)
 static void domain_free(struct domain *d)
 {
 	sched_domain_end(d);
+	/* One made for it while it ended. */
+	(void)page_alloc_claim(&d->claimed_pages, 0);
 	if (d->events.bucket)
 		events_free(d);
 	for (u32 i = 0; d->vcpus && i < d->max_vcpus; i++)
