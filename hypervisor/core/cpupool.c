@@ -94,6 +94,16 @@ static long recheck(struct domain *d, u32 cpu)
 	return 0;
 }
 
+long cpupool_set_affinity(struct vcpu *v, const u64 *hard, const u64 *soft)
+{
+	long rc;
+
+	spin_lock(&pool_lock);
+	rc = sched_set_affinity(v, hard, soft);
+	spin_unlock(&pool_lock);
+	return rc;
+}
+
 static long create(struct xen_sysctl_cpupool_op *op)
 {
 	u32 id = op->cpupool_id;

@@ -151,6 +151,8 @@ static void vcpu_free(struct vcpu *v)
 static void domain_free(struct domain *d)
 {
 	sched_domain_end(d);
+	/* One made for it while it ended. */
+	(void)page_alloc_claim(&d->claimed_pages, 0);
 	if (d->events.bucket)
 		events_free(d);
 	for (u32 i = 0; d->vcpus && i < d->max_vcpus; i++)
@@ -169,6 +171,7 @@ static void domain_free(struct domain *d)
 struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c, bool privileged)
 {
 	struct domain *d = hv_alloc(sizeof(*d));
+	mfn_t info;
 
 	if (!d)
 		return NULL;
@@ -185,14 +188,15 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
 	d->vcpus = hv_alloc(d->max_vcpus * sizeof(struct vcpu *));
 	d->ioports = rangeset_new();
 	d->iomem = rangeset_new();
-	if (!d->vcpus || !d->ioports || !d->iomem || pv_domain_init(d) || events_init(d, c->max_evtchn_port) ||
+	info = alloc_pages(0, 0, 0);
+	/* The grant table last: what it shares with the domain can be taken back only from one that is in the table. */
+	if (mfn_eq(info, INVALID_MFN) || !d->vcpus || !d->ioports || !d->iomem || pv_domain_init(d) || events_init(d, c->max_evtchn_port) ||
 	    grant_table_init(d, c->max_grant_frames < 0 ? GRANT_DEFAULT_MAX_FRAMES : (u32)c->max_grant_frames,
 			     c->max_maptrack_frames < 0 ? GRANT_DEFAULT_MAX_MAPTRACK : (u32)c->max_maptrack_frames))
 		goto fail;
-	d->shared_info_mfn = shared_frame(d);
-	if (mfn_eq(d->shared_info_mfn, INVALID_MFN))
-		goto fail;
-	d->shared_info = map_frame(d->shared_info_mfn);
+	share_page_with_domain(info, d, true);
+	d->shared_info_mfn = info;
+	d->shared_info = map_frame(info);
 	/* Every upcall starts masked (abi.md 1.4). */
 	for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
 		d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
@@ -204,7 +208,8 @@ struct domain *domain_create(domid_t id, const struct xen_domctl_createdomain *c
 	spin_unlock(&table_lock);
 	return d;
 fail:
-	grant_table_unshare(d);
+	if (!mfn_eq(info, INVALID_MFN))
+		free_pages(info, 0, false);
 	domain_free(d);
 	return NULL;
 }

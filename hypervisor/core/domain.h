@@ -136,8 +136,8 @@ struct domain {
 	u32 virq_port[NR_VIRQS];         /* [E] global VIRQs */
 
 	/* Rights */
-	struct rangeset *ioports;        /* [D] ports it may touch */
-	struct rangeset *iomem;          /* [D] frames outside RAM it may map */
+	struct rangeset *ioports;        /* [D], and it is paused: ports it may touch */
+	struct rangeset *iomem;          /* [D], and it is paused: frames outside RAM it may map */
 	struct { spinlock_t lock; struct pirq *pirq; u32 nr; } pirqs;
 	u32 pci_cf8;                     /* [A] its virtual 0xcf8 */
 

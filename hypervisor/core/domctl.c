@@ -185,9 +185,6 @@ static DOMCTL(setvcpucontext)
 	/* No context is how Xen takes a vcpu's away (for HVM); a PV vcpu's tables go with its domain. */
 	if (!op->u.vcpucontext.ctxt)
 		return -EOPNOTSUPP;
-	/* Page tables that an earlier call left half checked come first. */
-	if (pt_job_resume(current))
-		return -ERESTART;
 	if (READ_ONCE(v->initialising))
 		return -EBUSY;
 	c = hv_alloc(sizeof(*c));
@@ -382,8 +379,9 @@ static const struct {
 	[XEN_DOMCTL_setdomainhandle] = { domctl_setdomainhandle },
 	[XEN_DOMCTL_setdebugging] = { domctl_setdebugging },
 	[XEN_DOMCTL_irq_permission] = { domctl_irq_permission },
-	[XEN_DOMCTL_iomem_permission] = { domctl_iomem_permission },
-	[XEN_DOMCTL_ioport_permission] = { domctl_ioport_permission },
+	/* Its vcpus look at their rights without a lock. */
+	[XEN_DOMCTL_iomem_permission] = { domctl_iomem_permission, DOMCTL_QUIET },
+	[XEN_DOMCTL_ioport_permission] = { domctl_ioport_permission, DOMCTL_QUIET },
 	[XEN_DOMCTL_hypercall_init] = { domctl_hypercall_init },
 	[XEN_DOMCTL_resumedomain] = { domctl_resumedomain, DOMCTL_QUIET },
 	[XEN_DOMCTL_sendtrigger] = { domctl_sendtrigger },
@@ -393,6 +391,25 @@ static const struct {
 	[XEN_DOMCTL_setnodeaffinity] = { domctl_setnodeaffinity },
 	[XEN_DOMCTL_getnodeaffinity] = { domctl_getnodeaffinity },
 };
+
+/*
+ * `d`, which is paused, has stopped: its vcpus are on no CPU, and none has page tables half done. Whoever wants such a
+ * table waits for the vcpu that is at work on it, which can't go on; so its work is ended here, and so is what an earlier
+ * call of ours left.
+ */
+static bool has_stopped(struct domain *d)
+{
+	bool done;
+
+	if (!domain_is_quiet(d))
+		return false;
+	done = !pt_job_resume(current);
+	/* All of them, since one may wait for another. */
+	for (u32 i = 0; i < d->max_vcpus; i++)
+		if (d->vcpus[i] && pt_job_resume(d->vcpus[i]))
+			done = false;
+	return done;
+}
 
 /* Both begin with a pause that stays. */
 static long stop_domain(struct domain *d, u32 cmd, bool again)
@@ -407,10 +424,10 @@ static long stop_domain(struct domain *d, u32 cmd, bool again)
 	} else if (cmd == XEN_DOMCTL_destroydomain && !__atomic_exchange_n(&d->is_dying, true, __ATOMIC_SEQ_CST)) {
 		domain_pause(d);
 	}
+	if (cmd == XEN_DOMCTL_pausedomain)
+		return has_stopped(d) ? 0 : -ERESTART;
 	if (!domain_is_quiet(d))
 		return -ERESTART;
-	if (cmd == XEN_DOMCTL_pausedomain)
-		return 0;
 	rc = d->kill_step == KILL_DONE ? 0 : domain_kill(d);
 	if (!rc)
 		send_global_virq(dom0, VIRQ_DOM_EXC);
@@ -428,7 +445,7 @@ static long on_domain(struct domain *d, struct xen_domctl *op, u32 cmd, bool aga
 		return -EINVAL;
 	if (quiet && !again)
 		domain_pause(d);
-	if (quiet && !domain_is_quiet(d))
+	if (quiet && !has_stopped(d))
 		return -ERESTART;
 	/* All but questions: nothing is given to the dying. */
 	rc = d->is_dying && !(domctls[cmd].flags & DOMCTL_BACK) ? -EINVAL : domctls[cmd].fn(d, op);

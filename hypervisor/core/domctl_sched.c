@@ -49,7 +49,7 @@ DOMCTL(setvcpuaffinity)
 	if ((sets_hard && bitmap_from_guest(hard, nr_cpus, &a->cpumap_hard)) ||
 	    (sets_soft && bitmap_from_guest(soft, nr_cpus, &a->cpumap_soft)))
 		return -EFAULT;
-	rc = sched_set_affinity(v, sets_hard ? hard : NULL, sets_soft ? soft : NULL);
+	rc = cpupool_set_affinity(v, sets_hard ? hard : NULL, sets_soft ? soft : NULL);
 	if (rc)
 		return rc;
 	/* The caller's maps come to say what became of them. */

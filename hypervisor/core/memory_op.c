@@ -89,6 +89,16 @@ out:
 	return rc;
 }
 
+/*
+ * Takes back what a call has just given to `d`: all that is still there. Some frames may be gone, by d's other vcpus or
+ * by its end, and those behind them must not stay for that.
+ */
+static void take_back(struct domain *d, mfn_t first, unsigned order)
+{
+	for (u64 i = 0; i < 1ULL << order; i++)
+		(void)release_owned_page(MFN(first.m + i), d);
+}
+
 /* --- populate_physmap, increase_reservation --------------------------------------------------- */
 
 static bool room_for(struct domain *d, u64 pages)
@@ -120,11 +130,11 @@ static bool new_extent(struct domain *d, unsigned order, unsigned bits, u64 gpfn
 	give_block(d, mfn->m, order, gpfn);
 	/* What was claimed has come. */
 	if (unlikely(d->claimed_pages))
-		(void)page_alloc_claim(&d->claimed_pages, d->claimed_pages - min(d->claimed_pages, pages));
+		page_alloc_claim_used(&d->claimed_pages, pages);
 	/* Two vcpus may both have found the last room; and a domain that ends now looks for its frames just once. */
 	if (likely(room_for(d, 0) && !__atomic_load_n(&d->is_dying, __ATOMIC_SEQ_CST)))
 		return true;
-	release_extent(d, mfn->m, order);
+	take_back(d, *mfn, order);
 	return false;
 }
 
@@ -158,7 +168,7 @@ static long add_memory(u64 cmd, u64 arg, u64 start, bool populate)
 		if (!new_extent(d, r.extent_order, address_bits(r.mem_flags), gpfn, &mfn))
 			break;
 		if (r.extent_start && copy_to_guest(r.extent_start + i * 8, &mfn.m, 8)) {
-			release_extent(d, mfn.m, r.extent_order);
+			take_back(d, mfn, r.extent_order);
 			break;
 		}
 	}

@@ -255,6 +255,15 @@ int page_alloc_claim(u64 *claim, u64 pages)
 	return rc;
 }
 
+void page_alloc_claim_used(u64 *claim, u64 pages)
+{
+	spin_lock(&heap.lock);
+	pages = min(pages, *claim);
+	heap.nr_claimed -= pages;
+	*claim -= pages;
+	spin_unlock(&heap.lock);
+}
+
 bool page_alloc_has(u64 claim, u64 pages)
 {
 	return free_page_count() + claim >= claimed_page_count() + pages;

@@ -90,6 +90,8 @@ void page_alloc_adopt(u64 nr);
  * too few are free and not claimed by others; the claim is unchanged then.
  */
 int page_alloc_claim(u64 *claim, u64 pages);
+/* `pages` of the claim, or what is left of it, have come. */
+void page_alloc_claim_used(u64 *claim, u64 pages);
 /* Are `pages` free for the owner of `claim`? Others may be quicker. */
 bool page_alloc_has(u64 claim, u64 pages);
 /* All claims together. */

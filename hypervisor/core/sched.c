@@ -362,6 +362,11 @@ void sched_stop(struct vcpu *v)
 	u32 cpu = v->processor;
 	bool look = v->state == VCPU_RUNNING || READ_ONCE(v->loaded);
 
+	/* Let go again meanwhile, by someone who found it where it was and will not wake it any more. */
+	if (may_run(v)) {
+		spin_unlock(&q->lock);
+		return;
+	}
 	if (v->state == VCPU_RUNNABLE && !v->parked)
 		dequeue(q, v);
 	v->parked = false;
@@ -817,16 +822,13 @@ static void schedule(void)
 	reset_stack_and_jump(idle_loop);
 }
 
-/* dom0's first vcpu may have an NMI to take: it runs here, or does not run and must. */
-static void nmi_work(void)
+/* dom0's first vcpu may have an NMI to take, does not run and must. */
+static void nmi_wake(void)
 {
-	struct cpu_info *ci = this_cpu_info();
 	struct vcpu *v = dom0 ? dom0->vcpus[0] : NULL;
 
 	if (v && READ_ONCE(v->pv.nmi_pending) && READ_ONCE(v->blocked))
 		vcpu_kick(v);
-	if (!ci->vcpu->is_idle)
-		pv_deliver_nmi(ci->vcpu, &ci->regs);
 }
 
 void do_exit_work(void)
@@ -851,11 +853,13 @@ void do_exit_work(void)
 			timer_run_expired(&ci->pcpu->timers, now_ns());
 		if (work & WORK_REAP)
 			domains_reap();
-		/* Last but for what it does itself where it does not come back (switch_to()). */
+		if (work & WORK_NMI)
+			nmi_wake();
+		/* Last but for what switch_to() does itself: it does not come back where nobody can run. */
 		if (work & WORK_SCHEDULE)
 			schedule();
-		if (work & WORK_NMI)
-			nmi_work();
+		if ((work & WORK_NMI) && !ci->vcpu->is_idle)
+			pv_deliver_nmi(ci->vcpu, &ci->regs);
 		/* Interrupts that came meanwhile may have set more. */
 		irq_window();
 	}

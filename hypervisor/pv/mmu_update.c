@@ -411,6 +411,18 @@ static int clear_or_copy(struct domain *d, mfn_t dst, bool copy, mfn_t src)
 	return 0;
 }
 
+/* The end of a domain looks for pinned tables just once (core/domain_kill.c): what is pinned too late is unpinned. */
+static int pin(struct vcpu *v, mfn_t mfn, struct domain *d, unsigned level)
+{
+	int rc = READ_ONCE(d->is_dying) ? -EINVAL : pin_page_table(v, mfn, d, level);
+
+	if (!rc && unlikely(__atomic_load_n(&d->is_dying, __ATOMIC_SEQ_CST))) {
+		(void)unpin_page_table(v, mfn, d);
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
 static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct mmuext_op *op, struct domain *d)
 {
 	mfn_t mfn = MFN(op->arg1.mfn);
@@ -418,7 +430,7 @@ static __attribute__((noinline)) int mmuext_other(struct vcpu *v, const struct m
 
 	switch (op->cmd) {
 	case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
-		return pin_page_table(v, mfn, d, op->cmd - MMUEXT_PIN_L1_TABLE + 1);
+		return pin(v, mfn, d, op->cmd - MMUEXT_PIN_L1_TABLE + 1);
 	case MMUEXT_UNPIN_TABLE:
 		return unpin_page_table(v, mfn, d);
 	case MMUEXT_CLEAR_PAGE:

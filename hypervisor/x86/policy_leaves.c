@@ -142,7 +142,7 @@ long policy_from_guest(struct cpu_policy *p, u32 nr_leaves, u64 leaves, u32 nr_m
 {
 	struct xen_cpuid_leaf l;
 	struct xen_msr_entry m;
-	u32 *to;
+	u32 *to, sub;
 
 	*e = (struct policy_error){ ~0u, ~0u, ~0u };
 	if (nr_leaves > LEAVES_MOST || nr_msrs > POLICY_MSRS)
@@ -152,8 +152,9 @@ long policy_from_guest(struct cpu_policy *p, u32 nr_leaves, u64 leaves, u32 nr_m
 			return -EFAULT;
 		if (l.leaf >> 16 == XEN_CPUID_FIRST_LEAF >> 16 || l.leaf == 0xb || (l.leaf == 0xd && l.subleaf != 1))
 			continue;
-		to = policy_place(p, l.leaf, l.subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l.subleaf);
-		if (!to || !leaf_fits(l.leaf, l.subleaf, l.a)) {
+		sub = l.subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l.subleaf;
+		to = policy_place(p, l.leaf, sub);
+		if (!to || !leaf_fits(l.leaf, sub, l.a)) {
 			e->leaf = l.leaf;
 			e->subleaf = l.subleaf;
 			return -EINVAL;

@@ -25,7 +25,19 @@
 static struct domain *dom_a, *dom_b; /* dom0, and one without rights */
 static u64 m2p[FAKE_FRAMES];
 
-void m2p_set(mfn_t mfn, u64 pfn) { m2p[mfn.m] = pfn; }
+/* Set: while this one frees a frame, another CPU gives back the next. */
+static struct domain *gives_next_back;
+
+void m2p_set(mfn_t mfn, u64 pfn)
+{
+	struct domain *d = gives_next_back;
+
+	m2p[mfn.m] = pfn;
+	if (d && pfn == ~0ULL) {
+		gives_next_back = NULL;
+		assert_true(release_owned_page(MFN(mfn.m + 1), d));
+	}
+}
 
 static u32 flushes_everywhere;
 
@@ -115,6 +127,21 @@ static void memory_whose_number_cannot_be_told_is_taken_back(void **state)
 	fake_guest_readonly(LIST);
 	assert_int_equal(memory_op(XENMEM_increase_reservation), 0);
 	assert_int_equal(dom_b->tot_pages, 0);
+}
+
+static void what_others_gave_back_of_it_meanwhile_keeps_none_of_the_rest(void **state)
+{
+	u64 free = free_page_count();
+
+	(void)state;
+	reservation(1, 3);
+	list(LIST)[0] = 100;
+	fake_guest_readonly(LIST);
+	gives_next_back = dom_b;
+	assert_int_equal(memory_op(XENMEM_populate_physmap), 0);
+	assert_null(gives_next_back);
+	assert_int_equal(dom_b->tot_pages, 0);
+	assert_int_equal(free_page_count(), free);
 }
 
 static void a_long_call_goes_on_where_it_stopped(void **state)
@@ -435,6 +462,24 @@ static void a_dying_domain_gets_no_memory(void **state)
 	dom_b->is_dying = true;
 	assert_int_equal(memory_op(XENMEM_populate_physmap), 0);
 	assert_int_equal(dom_b->tot_pages, 0);
+}
+
+static void a_dying_domain_gets_no_pinned_table(void **state)
+{
+	struct mmuext_op *op = fake_guest(ARG);
+	mfn_t table = fake_give_frame(dom_b);
+
+	(void)state;
+	as_dom0();
+	*op = (struct mmuext_op){ .cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = table.m };
+	dom_b->is_dying = true;
+	assert_int_equal(fake_hypercall(__HYPERVISOR_mmuext_op, ARG, 1, 0, 5, 0), -EINVAL);
+	assert_false(mfn_to_page(table)->type & PGT_pinned);
+	assert_int_equal(refs(table.m), 1);
+	dom_b->is_dying = false;
+	assert_int_equal(fake_hypercall(__HYPERVISOR_mmuext_op, ARG, 1, 0, 5, 0), 0);
+	assert_true(mfn_to_page(table)->type & PGT_pinned);
+	assert_int_equal(unpin_page_table(current, table, dom_b), 0);
 }
 
 static void a_killed_domain_keeps_what_others_map_and_nothing_else(void **state)
@@ -777,6 +822,8 @@ int main(void)
 		cmocka_unit_test_setup(a_toolstack_gives_a_domain_its_map, fresh),
 		cmocka_unit_test_setup(grant_frames_are_named_to_who_controls_the_domain, fresh),
 		cmocka_unit_test_setup(claimed_memory_is_kept_from_others, fresh),
+		cmocka_unit_test_setup(what_others_gave_back_of_it_meanwhile_keeps_none_of_the_rest, fresh),
+		cmocka_unit_test_setup(a_dying_domain_gets_no_pinned_table, fresh),
 		cmocka_unit_test_setup(a_dying_domain_gets_no_memory, fresh),
 		cmocka_unit_test_setup(a_killed_domain_keeps_what_others_map_and_nothing_else, fresh),
 		cmocka_unit_test_setup(the_m2p_is_shown_to_toolstacks, fresh),

@@ -134,6 +134,28 @@ static void a_preempted_demotion_goes_on_until_nothing_is_left(void **state)
 	assert_as_before();
 }
 
+/* As core/domctl.c does it for a paused domain. */
+static void a_stopped_vcpus_job_can_be_ended_by_who_waits_for_its_table(void **state)
+{
+	mfn_t l4 = build_wide(0);
+
+	(void)state;
+	take_snapshot(&before);
+	preempt_every = 1;
+	assert_int_equal(pin_page_table(v, l4, a, 4), -ERESTART);
+	for (u32 i = 0; i < 100; i++)
+		assert_int_equal(pin_page_table(w, l4, a, 4), -ERESTART);
+	while (pt_job_resume(v))
+		;
+	preempt_every = 0;
+	assert_int_equal(pin_page_table(w, l4, a, 4), 0);
+	/* Its own call, when it goes on, finds it pinned. */
+	assert_int_equal(pin_page_table(v, l4, a, 4), -EINVAL);
+	pt_job_settle(v);
+	assert_int_equal(unpin_page_table(w, l4, a), 0);
+	assert_as_before();
+}
+
 static void nothing_new_begins_while_a_job_is_unfinished(void **state)
 {
 	mfn_t l4 = build_wide(0);
@@ -441,6 +463,7 @@ int main(void)
 		T(a_preempted_promotion_ends_as_if_it_had_not_been),
 		T(a_preempted_promotion_that_fails_gives_everything_back),
 		T(a_preempted_demotion_goes_on_until_nothing_is_left),
+		T(a_stopped_vcpus_job_can_be_ended_by_who_waits_for_its_table),
 		T(nothing_new_begins_while_a_job_is_unfinished),
 		T(a_table_let_go_during_a_job_is_taken_apart_after_it),
 		T(tables_can_be_changed_while_a_job_is_unfinished),

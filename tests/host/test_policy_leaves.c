@@ -172,6 +172,9 @@ static void what_no_policy_has_is_refused_by_name(void **state)
 	assert_refused(4, 6);
 	leaf(7, 0)->a = 2;
 	assert_refused(7, 0);
+	leaf(7, 0)->a = 2;
+	leaf(7, 0)->subleaf = ~0u;
+	assert_refused(7, ~0u);
 	leaf(0, ~0u)->a = 0xe;
 	assert_refused(0, ~0u);
 	leaf(0x80000000, ~0u)->a++;
