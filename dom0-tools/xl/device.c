@@ -75,11 +75,8 @@ int device_error(struct host *h, const struct device *d, int err, const char *fo
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	/* A guest may have written them. */
-	for (char *p = words; p && *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
 	if (words)
-		say_error(err, "%s: %s; the backend says: %.200s", d->name, text, words);
+		say_error(err, "%s: %s; the backend says: %.200s", d->name, text, printable(words));
 	else
 		say_error(err, "%s: %s", d->name, text);
 	free(words);

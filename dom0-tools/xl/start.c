@@ -32,9 +32,7 @@ static struct log_path log_path(const char *name, int age)
 	struct log_path p;
 	int n = snprintf(p.text, sizeof(p.text) - 8, LOG_FOLDER "/xl-%s.log", name);
 
-	for (char *c = p.text + strlen(LOG_FOLDER "/"); *c; c++)
-		if (*c == '/')
-			*c = '_';
+	one_component(p.text + strlen(LOG_FOLDER "/"));
 	if (age)
 		snprintf(p.text + (n < (int)sizeof(p.text) - 8 ? n : (int)sizeof(p.text) - 9), 8, ".%d", age);
 	return p;

@@ -89,11 +89,13 @@ static int wait_for_end(struct host *h, uint32_t domid, const uint8_t uuid[16], 
 static void dump_core(const struct guest_config *c, uint32_t domid)
 {
 	char path[512], number[16];
-	int status = 1;
+	int status = 1, folder;
 	pid_t pid;
 
 	mkdir(DUMP_FOLDER, 0700);
-	snprintf(path, sizeof(path), DUMP_FOLDER "/%s", c->name);
+	folder = snprintf(path, sizeof(path), DUMP_FOLDER "/");
+	snprintf(path + folder, sizeof(path) - folder, "%s", c->name);
+	one_component(path + folder);
 	snprintf(number, sizeof(number), "%u", domid);
 	pid = fork();
 	if (!pid) {
