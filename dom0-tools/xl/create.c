@@ -2,11 +2,11 @@
 /*
  * Making a guest.
  *
- *	under the name lock	name is free, domain made, its nodes written (the name is taken now), memory set aside
+ *	under the name lock	name and UUID are free, domain made, its nodes written (both are taken now), memory set aside
  *	then			vcpus and their CPUs, kernel and memory (domain-builder), store and console, devices
  *
- * 1. Until the last step is done the record of record.c says that this guest is being made; whatever fails, the domain
- *    is destroyed with all it has.
+ * 1. From before the domain is made until the last step is done the record of record.c says that this guest is being
+ *    made; whatever fails, the domain is destroyed with all it has.
  * 2. The guest is paused; who called unpauses it, or not.
  * 3. What can be checked before anything is made is checked before.
  */
@@ -203,6 +203,12 @@ static int take_name(struct creation *k, struct record *r)
 	err = name_lookup(k->h, k->c->name, &other);
 	if (err == -EEXIST)
 		say_error(EEXIST, "the name %s is in use by domain %u", k->c->name, other);
+	if (!err) {
+		err = uuid_lookup(k->h, k->c->uuid, &other);
+		if (err == -EEXIST)
+			say_error(EEXIST, "%s: its uuid= is in use by domain %u; give it another, or none", k->c->name, other);
+	}
+	err = err ? err : record_open(r, "create", k->c->uuid);
 	err = err ? err : make_domain(k);
 	if (!err) {
 		record_domid(r, k->domid);
@@ -360,7 +366,7 @@ static void save_config(struct creation *k)
 	bool good = false;
 	int fd = -1;
 
-	userdata_path(path, sizeof(path), k->domid, k->c->uuid);
+	userdata_path(path, sizeof(path), k->domid, k->c->uuid, "libxl-json");
 	if (json)
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0) {
@@ -391,13 +397,12 @@ static int make(struct creation *k, struct record *r)
 int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 {
 	struct creation k = { .h = h, .c = c, .g.ramdisk_fd = -1 };
-	struct record r;
+	struct record r = { .fd = -1 };
 	int err = check(&k);
 
 	err = err ? err : open_kernel(&k);
 	err = err ? err : devices_check(h, c->disks, c->nr_disks, c->vifs, c->nr_vifs);
 	err = err ? err : find_pool(&k);
-	err = err ? err : record_open(&r, "create", c->uuid);
 	if (!err) {
 		err = make(&k, &r);
 		if (err && k.domid)

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../libxenstore/batch.h"
-#include "json.h"
+#include "destroy.h"
 #include "xl.h"
 
 static void say(const char *format, va_list ap)
@@ -296,14 +296,6 @@ const char *xl_shutdown_word(unsigned int code)
 }
 
 /* --- files of libxl --------------------------------------------------------- */
-
-static void userdata_path(char *path, size_t size, uint32_t domid, const uint8_t uuid[16], const char *kind)
-{
-	char text[40];
-
-	json_uuid(text, uuid);
-	snprintf(path, size, XL_USERDATA, domid, text, kind);
-}
 
 char *xl_userdata(uint32_t domid, const uint8_t uuid[16], const char *kind)
 {

@@ -156,8 +156,8 @@ static int rename_old(struct host *h, struct guest_config *c, uint32_t domid)
 	if (err)
 		say_error(-err, "xenstored: %s: %s", b.failed, strerror(-err));
 	batch_free(&b);
-	userdata_path(old_path, sizeof(old_path), domid, c->uuid);
-	userdata_path(new_path, sizeof(new_path), domid, uuid);
+	userdata_path(old_path, sizeof(old_path), domid, c->uuid, "libxl-json");
+	userdata_path(new_path, sizeof(new_path), domid, uuid, "libxl-json");
 	rename(old_path, new_path);
 	fprintf(stderr, "domain %u stays, as %s\n", domid, name);
 	return err;
@@ -185,6 +185,21 @@ static enum next act(struct host *h, struct guest_config *c, uint32_t domid, enu
 	return action == ACTION_RESTART || action == ACTION_COREDUMP_RESTART ? NEXT_RESTART : NEXT_END;
 }
 
+/* xl rename may have been used; the guest keeps that name when it is made anew. */
+static void learn_name(struct host *h, struct guest_config *c, uint32_t domid)
+{
+	char path[48], *name;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+	name = xs_read(h->xs, XBT_NULL, path, NULL);
+	if (name && *name) {
+		free(c->name);
+		c->name = name;
+	} else {
+		free(name);
+	}
+}
+
 int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
@@ -203,6 +218,7 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 				fprintf(stderr, "domain %u has been destroyed\n", domid);
 			return got < 0;
 		}
+		learn_name(h, c, domid);
 		reason = info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
 		action = action_for(c, reason);
 		fprintf(stderr, "domain %u has shut down: %s (%u); what to do about it: %s\n", domid, reason_word(reason), reason,

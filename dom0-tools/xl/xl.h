@@ -15,8 +15,6 @@
 #include "../libxenctrl/xenctrl.h"
 #include "config.h"
 
-#define XL_USERDATA	"/var/lib/xen/userdata-d.%u.%s.%s"
-
 struct xl_globals {
 	int verbose;			/* how many -v */
 	bool dry_run;			/* -N */
