@@ -532,12 +532,8 @@ static void free_texts(char **texts, unsigned int nr)
 
 void config_free(struct guest_config *c)
 {
-	char *const strings[] = {
-		c->name, c->kernel, c->ramdisk, c->cmdline, c->bootloader, c->pool, c->seclabel, c->init_seclabel, c->source,
-	};
-
-	for (unsigned int i = 0; i < COUNT(strings); i++)
-		free(strings[i]);
+	FREE_ALL(c->name, c->kernel, c->ramdisk, c->cmdline, c->bootloader, c->pool, c->seclabel, c->init_seclabel, c->source,
+		 c->ioports, c->iomem, c->irqs);
 	for (char **arg = c->bootloader_args; arg && *arg; arg++)
 		free(*arg);
 	free(c->bootloader_args);
@@ -550,21 +546,11 @@ void config_free(struct guest_config *c)
 	for (unsigned int i = 0; i < c->nr_vifs; i++)
 		vif_free(&c->vifs[i]);
 	free(c->vifs);
-	for (unsigned int i = 0; i < c->nr_channels; i++) {
-		free(c->channels[i].name);
-		free(c->channels[i].backend);
-		free(c->channels[i].path);
-	}
+	for (unsigned int i = 0; i < c->nr_channels; i++)
+		FREE_ALL(c->channels[i].name, c->channels[i].backend, c->channels[i].path);
 	free(c->channels);
-	for (unsigned int i = 0; i < c->nr_p9s; i++) {
-		free(c->p9s[i].tag);
-		free(c->p9s[i].path);
-		free(c->p9s[i].security_model);
-		free(c->p9s[i].backend);
-	}
+	for (unsigned int i = 0; i < c->nr_p9s; i++)
+		FREE_ALL(c->p9s[i].tag, c->p9s[i].path, c->p9s[i].security_model, c->p9s[i].backend);
 	free(c->p9s);
-	free(c->ioports);
-	free(c->iomem);
-	free(c->irqs);
 	memset(c, 0, sizeof(*c));
 }

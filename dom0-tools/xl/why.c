@@ -184,29 +184,35 @@ static bool tell_devices(FILE *out, uint32_t domid)
 	return any;
 }
 
+/* --- ends of texts ---------------------------------------------------------------------------- */
+
+/* Cuts the newlines at the end of a text off its length; returns where its last @most lines begin. */
+static char *last_lines(char *text, size_t *len, unsigned int most)
+{
+	char *line;
+
+	while (*len && text[*len - 1] == '\n')
+		text[--*len] = 0;
+	line = text + *len;
+	for (; line > text && most; most--)
+		do
+			line--;
+		while (line > text && line[-1] != '\n');
+	return line;
+}
+
 /* --- last words ---------------------------------------------------------------------------- */
 
 static void tell_console(FILE *out, const char *name)
 {
 	char text[4096] = "";
 	size_t len = console_last_words(name, text, sizeof(text));
-	unsigned int lines = 0;
-	char *line;
+	char *line = last_lines(text, &len, CONSOLE_LINES);
 
-	while (len && text[len - 1] == '\n')
-		text[--len] = 0;
-	line = text + len;
-	while (line > text && lines < CONSOLE_LINES) {
-		do
-			line--;
-		while (line > text && line[-1] != '\n');
-		lines++;
-	}
 	if (len)
 		fprintf(out, "  its last words on the console:\n");
 	while (*line) {
 		size_t n = strcspn(line, "\n");
-
 		bool more = line[n];
 
 		line[n] = 0;
@@ -310,22 +316,13 @@ static int keep(uint32_t domid)
 static bool show_file(const char *what, const char *name, const char *heading, unsigned int most)
 {
 	char path[512], *text, *line;
-	unsigned int lines = 0;
 	size_t len;
 
 	kept_path(path, sizeof(path), what, name);
 	text = xl_read_file(path, &len);
 	if (!text)
 		return false;
-	while (len && text[len - 1] == '\n')
-		text[--len] = 0;
-	line = text + len;
-	while (line > text && lines < most) {
-		do
-			line--;
-		while (line > text && line[-1] != '\n');
-		lines++;
-	}
+	line = last_lines(text, &len, most);
 	if (heading && len)
 		printf("%s (%s):\n", heading, path);
 	for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n"))

@@ -306,6 +306,12 @@ static void json_is_that_of_libxl(void **state)
 	free(json);
 }
 
+static void two_interfaces_never_have_one_devid(void **state)
+{
+	assert_int_equal(parse(HEAD "vif=['devid=1', '']\n", NULL), -22);
+	assert_non_null(strstr(said, "vif: 1 is the devid of another interface already"));
+}
+
 static void text_of_a_guest_is_made_printable(void **state)
 {
 	static const char *const pairs[][2] = {
@@ -342,7 +348,7 @@ int main(void)
 		CASE(xl_conf_gives_defaults), CASE(lists_of_cpus_apply_from_left_to_right), CASE(maps_are_written_as_lists),
 		CASE(names_of_devices_have_their_numbers), CASE(words_of_block_attach_are_one_specification),
 		CASE(rates_are_bytes_per_interval), CASE(macs_are_checked), CASE(json_is_that_of_libxl),
-		CASE(text_of_a_guest_is_made_printable), CASE(a_name_stays_in_its_folder),
+		CASE(two_interfaces_never_have_one_devid), CASE(text_of_a_guest_is_made_printable), CASE(a_name_stays_in_its_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
