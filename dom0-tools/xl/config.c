@@ -434,6 +434,27 @@ static void name_unknown(struct lang *l, const struct lang_setting *s)
 		lang_say(l, false, &s->value, s->key, "unknown; it is ignored");
 }
 
+/* Keys that are read, for the JSON that other tools expect, and do nothing to the guest. */
+static void name_ineffective(const struct guest_config *c, struct lang *l)
+{
+	static const char *const keys[][2] = {
+		{ "channel", "not supported yet; the guest has none" }, { "p9", "not supported yet; the guest has none" },
+		{ "period", "no scheduler here uses it; it is ignored" }, { "slice", "no scheduler here uses it; it is ignored" },
+		{ "latency", "no scheduler here uses it; it is ignored" }, { "extratime", "no scheduler here uses it; it is ignored" },
+		{ "seclabel", "there are no security labels here; it is ignored" },
+		{ "init_seclabel", "there are no security labels here; it is ignored" },
+	};
+
+	for (unsigned int i = 0; i < COUNT(keys); i++) {
+		const struct lang_value *v = lang_find(l, keys[i][0]);
+
+		if (v)
+			lang_say(l, false, v, keys[i][0], "%s", keys[i][1]);
+	}
+	if (c->e820_host == TRI_ON)
+		lang_say(l, false, lang_find(l, "e820_host"), "e820_host", "not supported yet; the guest's memory is one range");
+}
+
 static void name_the_rest(struct lang *l)
 {
 	for (unsigned int i = 0; i < l->nr; i++) {
@@ -512,6 +533,7 @@ int config_parse(struct guest_config *config, const char *file, const char *text
 		config_take_hardware(config, &l);
 		take_limits(config, &l, conf);
 		take_others(config, &l, conf);
+		name_ineffective(config, &l);
 		name_the_rest(&l);
 		config->source = join(text, len, extra);
 	}
