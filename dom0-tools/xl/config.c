@@ -533,7 +533,8 @@ int config_parse(struct guest_config *config, const char *file, const char *text
 		config_take_hardware(config, &l);
 		take_limits(config, &l, conf);
 		take_others(config, &l, conf);
-		name_ineffective(config, &l);
+		if (!l.nr_errors)
+			name_ineffective(config, &l);
 		name_the_rest(&l);
 		config->source = join(text, len, extra);
 	}

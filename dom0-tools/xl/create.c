@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <xen/physdev.h>
@@ -28,6 +29,7 @@
 #define CPUS_MAX		1024
 #define PORTS_DEFAULT		1023
 #define E820_RAM		1
+#define RANDOM_TRIES		64	/* for a number that is free; it fails when most of 32751 are taken */
 
 struct creation {
 	struct host *h;
@@ -150,6 +152,24 @@ static int find_pool(struct creation *k)
 
 /* --- domain ---------------------------------------------------------------------------------- */
 
+/* With a number that the hypervisor chooses, or as xl.conf's domid_policy has it a random one that no domain has. */
+static int create_domain(struct creation *k, const struct xen_domctl_createdomain *create)
+{
+	bool random = k->h->conf && k->h->conf->domid_random;
+	int err, tries = random ? RANDOM_TRIES : 1;
+
+	do {
+		uint32_t domid = 0;
+
+		if (random && getrandom(&domid, sizeof(domid), 0) == sizeof(domid))
+			domid = 1 + domid % (DOMID_FIRST_RESERVED - 1);
+		err = xc_domain_create(k->h->x, create, &domid);
+		if (!err)
+			k->domid = domid;
+	} while (err == -EEXIST && --tries);
+	return err;
+}
+
 static int make_domain(struct creation *k)
 {
 	struct guest_config *c = k->c;
@@ -164,11 +184,11 @@ static int make_domain(struct creation *k)
 	int err;
 
 	memcpy(create.handle, c->uuid, sizeof(create.handle));
-	err = xc_domain_create(k->h->x, &create, &k->domid);
+	err = create_domain(k, &create);
 	/* A hypervisor without version 2 of grant tables. */
 	if (err == -EINVAL && c->max_grant_version <= 0) {
 		create.grant_opts = XEN_DOMCTL_GRANT_version(1);
-		err = xc_domain_create(k->h->x, &create, &k->domid);
+		err = create_domain(k, &create);
 	}
 	k->g.domid = k->domid;
 	return err ? say_call_error(k->h, "%s", c->name) : 0;
