@@ -235,7 +235,7 @@ static int take_name(struct creation *k, struct record *r)
 		err = nodes_create(k->h, k->c, k->domid);
 	}
 	err = err ? err : set_memory(k);
-	name_unlock(lock);
+	unlock(lock);
 	return err;
 }
 
@@ -408,7 +408,8 @@ static int make(struct creation *k, struct record *r)
 	err = err ? err : give_rights(k);
 	err = err ? err : build(k);
 	err = err ? err : nodes_connect(k->h, &k->g);
-	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs);
+	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs,
+				     NULL);
 	if (!err)
 		save_config(k);
 	return err;

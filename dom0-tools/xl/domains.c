@@ -589,7 +589,7 @@ int verb_rename(int argc, char **argv)
 	xl_write(name, "/local/domain/%u/name", domid);
 	xl_write(name, "%s/name", vm);
 	free(vm);
-	name_unlock(lock);
+	unlock(lock);
 	return 0;
 }
 

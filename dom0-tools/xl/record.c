@@ -5,6 +5,7 @@
  *	/run/xen/xl/create-UUID		a guest is being made; in it is its domain number, once it has one
  *	/run/xen/xl/destroy-UUID	a domain is being taken apart
  *	/run/xen/xl/lock		held while a name is checked and taken
+ *	/run/xen/xl/devices		held while numbers of devices are checked and taken
  *
  * 1. A record exists before the first step it is about, and is removed after the last.
  * 2. Who works on it holds a lock on it (flock(2)), which the kernel takes away from the dead. So a record that can be
@@ -95,17 +96,27 @@ void record_close(struct record *r)
 	r->fd = -1;
 }
 
-int name_lock(void)
+static int lock(const char *path)
 {
 	int fd;
 
 	do {
-		fd = open_locked(FOLDER "/lock", O_CREAT, LOCK_EX);
+		fd = open_locked(path, O_CREAT, LOCK_EX);
 	} while (fd == -ESTALE);
-	return fd < 0 ? say_error(-fd, "can't lock %s/lock: %s", FOLDER, strerror(-fd)) : fd;
+	return fd < 0 ? say_error(-fd, "can't lock %s: %s", path, strerror(-fd)) : fd;
 }
 
-void name_unlock(int fd)
+int name_lock(void)
+{
+	return lock(FOLDER "/lock");
+}
+
+int devices_lock(void)
+{
+	return lock(FOLDER "/devices");
+}
+
+void unlock(int fd)
 {
 	if (fd >= 0)
 		close(fd);
