@@ -19,6 +19,7 @@
 #include <xen/sched.h>
 #include "../libxenstore/batch.h"
 #include "destroy.h"
+#include "xl.h"
 
 #define DUMP_FOLDER	"/var/lib/xen/dump"
 
@@ -200,6 +201,25 @@ static void learn_name(struct host *h, struct guest_config *c, uint32_t domid)
 	}
 }
 
+/* What xl config-update has kept for the next start; the UUID stays. */
+static void learn_config(struct host *h, struct guest_config *c, uint32_t domid)
+{
+	char *text = xl_userdata(domid, c->uuid, "xl");
+	struct guest_config next;
+
+	if (!text)
+		return;
+	if (config_parse(&next, "config-update", text, strlen(text), NULL, h->conf, &xl_reporter)) {
+		fprintf(stderr, "the configuration of xl config-update can't be used; %s keeps the one it has\n", c->name);
+	} else {
+		memcpy(next.uuid, c->uuid, sizeof(next.uuid));
+		next.has_uuid = true;
+		config_free(c);
+		*c = next;
+	}
+	free(text);
+}
+
 int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
@@ -218,6 +238,7 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 				fprintf(stderr, "domain %u has been destroyed\n", domid);
 			return got < 0;
 		}
+		learn_config(h, c, domid);
 		learn_name(h, c, domid);
 		reason = info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
 		action = action_for(c, reason);
