@@ -25,7 +25,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "guest.h"
+#include "bootloader.h"
 #include "destroy.h"
 
 #define FOLDER		"/var/run/xen/xl"
@@ -211,6 +211,7 @@ void guest_sweep(struct host *h)
 	DIR *folder = opendir(FOLDER);
 	struct dirent *entry;
 
+	bootloader_sweep();
 	if (!folder)
 		return;
 	while ((entry = readdir(folder)))
