@@ -29,8 +29,8 @@ struct options options = {
 static int epoll = -1;
 static struct source channel_source, signal_source, timer_source;
 static bool ticking, stopping, started;
-static void *dead[4 * ROUND_MAX];
-static unsigned int dead_count;
+static void **dead;
+static unsigned int dead_count, dead_room;
 
 static const char usage[] =
 	"Usage: xenconsoled [option...]\n"
@@ -217,9 +217,15 @@ void source_want(struct source *s, uint32_t events)
 
 void free_later(void *p)
 {
-	if (dead_count < sizeof(dead) / sizeof(dead[0]))
-		dead[dead_count++] = p;
-	/* Else it stays: better lost than freed under an event. */
+	if (dead_count == dead_room) {
+		void **more = realloc(dead, (dead_room + ROUND_MAX) * sizeof(*more));
+
+		if (!more)
+			return;		/* better lost than freed under an event */
+		dead = more;
+		dead_room += ROUND_MAX;
+	}
+	dead[dead_count++] = p;
 }
 
 void tick_soon(void)

@@ -111,6 +111,7 @@ int device_backend(struct host *h, const char *word, uint32_t *domid)
 struct adding {
 	struct device *devices;
 	unsigned int nr;
+	bool written;		/* or begun to be */
 	bool udev;		/* its rules run scripts, not we */
 };
 
@@ -223,6 +224,7 @@ static int take_numbers(struct host *h, uint32_t domid, struct adding *a, struct
 			err = say_error(EEXIST, "%s: domain %u has it already", a->devices[i].name, domid);
 		free(there);
 	}
+	a->written = !err;
 	err = err ? err : write_nodes(h, a);
 	unlock(held);
 	return err;
@@ -246,8 +248,8 @@ int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsig
 	if (!a.devices)
 		return say_error(ENOMEM, "no memory for devices");
 	err = take_numbers(h, domid, &a, disks, nr_disks, vifs, nr_vifs);
-	if (!err && written)
-		*written = true;
+	if (written)
+		*written = a.written;
 	err = err ? err : devices_wait_ready(h, a.devices, a.nr);
 	for (unsigned int i = 0; i < a.nr; i++)
 		disk_release(&a.devices[i]);
