@@ -3,7 +3,7 @@
 
 CONSOLE_PURE := ring backlog logfile
 CONSOLE_DAEMON := main domains guest viewer hvlog
-CONSOLE_OBJ := $(CONSOLE_PURE:%=$(B)/tools/xenconsoled.d/%.o) $(CONSOLE_DAEMON:%=$(B)/tools/xenconsoled.d/%.o)
+CONSOLE_OBJ := $(CONSOLE_PURE:%=$(B)/tools/xenconsoled.d/%.o) $(CONSOLE_DAEMON:%=$(B)/tools/xenconsoled.d/%.o) $(COMMON_OBJ)
 CONSOLE_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 
 $(B)/tools/xenconsoled.d/%.o: dom0-tools/xenconsoled/%.c

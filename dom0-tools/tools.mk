@@ -10,13 +10,18 @@ TOOL_LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack -pie
 
 STORE_PURE := tree path perms watch change txn domain output journal control request store
 STORE_DAEMON := main keeper worker link commit log
-STORE_OBJ := $(STORE_PURE:%=$(B)/tools/xenstored.d/%.o) $(STORE_DAEMON:%=$(B)/tools/xenstored.d/%.o)
-STORE_TEST_OBJ := $(STORE_PURE:%=$(B)/tools/xenstored.d/%.o) $(STORE_DAEMON:%=$(B)/tools/test.d/%.o)
+COMMON_OBJ := $(B)/tools/common.d/daemon.o
+STORE_OBJ := $(STORE_PURE:%=$(B)/tools/xenstored.d/%.o) $(STORE_DAEMON:%=$(B)/tools/xenstored.d/%.o) $(COMMON_OBJ)
+STORE_TEST_OBJ := $(STORE_PURE:%=$(B)/tools/xenstored.d/%.o) $(STORE_DAEMON:%=$(B)/tools/test.d/%.o) $(COMMON_OBJ)
 TOOLS := $(B)/tools/xenstored
 
 .PHONY: tools
 
 $(B)/tools/xenstored.d/%.o: dom0-tools/xenstored/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(TOOL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+$(B)/tools/common.d/%.o: dom0-tools/common/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(TOOL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<

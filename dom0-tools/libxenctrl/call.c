@@ -139,28 +139,25 @@ long xc_hypercall(struct xc *x, unsigned int number, uint64_t a1, uint64_t a2, u
 	return xc_ioctl(x, XEN_IOCTL('P', 0, sizeof(call)), call);
 }
 
+static int control_call(struct xc *x, unsigned int number, void *op, size_t size, const char *what)
+{
+	void *call = xc_argument(x, op, size);
+	long result = xc_hypercall(x, number, address(call), 0, 0, 0, 0);
+
+	memcpy(op, call, size);
+	return result < 0 ? xc_fail(x, -result, "%s", what) : result;
+}
+
 int xc_domctl(struct xc *x, struct xen_domctl *op, const char *what)
 {
-	struct xen_domctl *call;
-	long result;
-
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-	call = xc_argument(x, op, sizeof(*op));
-	result = xc_hypercall(x, __HYPERVISOR_domctl, address(call), 0, 0, 0, 0);
-	memcpy(op, call, sizeof(*op));
-	return result < 0 ? xc_fail(x, -result, "%s", what) : result;
+	return control_call(x, __HYPERVISOR_domctl, op, sizeof(*op), what);
 }
 
 int xc_sysctl(struct xc *x, struct xen_sysctl *op, const char *what)
 {
-	struct xen_sysctl *call;
-	long result;
-
 	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-	call = xc_argument(x, op, sizeof(*op));
-	result = xc_hypercall(x, __HYPERVISOR_sysctl, address(call), 0, 0, 0, 0);
-	memcpy(op, call, sizeof(*op));
-	return result < 0 ? xc_fail(x, -result, "%s", what) : result;
+	return control_call(x, __HYPERVISOR_sysctl, op, sizeof(*op), what);
 }
 
 long xc_memory_op(struct xc *x, unsigned int command, void *arg, size_t size)

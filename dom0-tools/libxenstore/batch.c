@@ -3,6 +3,7 @@
  * Batches of requests (batch.h). Each request is kept as it goes over the socket: a header of xs_wire.h, path, NUL,
  * value. What is to be done with the answer stands before it until it is sent.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static void put_bytes(struct xs_batch *b, const void *data, size_t len)
 		char *p = realloc(b->data, room);
 
 		if (!p) {
-			b->no_memory = true;
+			b->unfit = ENOMEM;
 			return;
 		}
 		b->data = p;
@@ -38,6 +39,12 @@ static void put(struct xs_batch *b, uint32_t type, struct prefix prefix, const c
 {
 	struct xsd_sockmsg hdr = { .type = type, .tx_id = b->transaction, .len = path_len + len };
 
+	/* For a longer one xenstored ends the connection. */
+	if (path_len + len > XENSTORE_PAYLOAD_MAX) {
+		b->unfit = E2BIG;
+		snprintf(b->failed, sizeof(b->failed), "%s", path);
+		return;
+	}
 	put_bytes(b, &prefix, sizeof(prefix));
 	put_bytes(b, &hdr, sizeof(hdr));
 	put_bytes(b, path, path_len);
@@ -55,7 +62,7 @@ static void put(struct xs_batch *b, uint32_t type, struct prefix prefix, const c
 		n_ = vsnprintf(text_, sizeof(text_), path, args_);					\
 		va_end(args_);										\
 		if (n_ < 0 || n_ >= (int)sizeof(text_))							\
-			(b)->no_memory = true;								\
+			(b)->unfit = E2BIG;								\
 		else											\
 			put(b, type, prefix, text_, n_ + with_nul, value, len);				\
 	} while (0)
@@ -166,11 +173,12 @@ int batch_run(struct xs_handle *h, struct xs_batch *b)
 	struct run run = { .b = b };
 
 	b->error = 0;
-	b->failed[0] = 0;
-	if (!b->count)
+	if (!b->unfit)
+		b->failed[0] = 0;
+	if (!b->count && !b->unfit)
 		return 0;
-	if (b->no_memory)
-		b->error = ENOMEM;
+	if (b->unfit)
+		b->error = b->unfit;
 	else if (!(run.prefixes = separate(b)))
 		b->error = ENOMEM;
 	else if (!xenstore_talk_many(h, b->data, b->used, b->count, answered, &run))
@@ -178,7 +186,7 @@ int batch_run(struct xs_handle *h, struct xs_batch *b)
 	free(run.prefixes);
 	b->used = 0;
 	b->count = 0;
-	b->no_memory = false;
+	b->unfit = 0;
 	return -b->error;
 }
 
@@ -192,6 +200,9 @@ int batch_transaction(struct xs_handle *h, struct xs_batch *b, void (*fill)(stru
 			return -errno;
 		fill(b, arg);
 		batch_end(b, true);
+		/* What is not sent does not end it either. */
+		if (b->unfit)
+			xs_transaction_end(h, b->transaction, true);
 		err = batch_run(h, b);
 		b->transaction = XBT_NULL;
 	} while (err == -EAGAIN);

@@ -16,7 +16,7 @@ struct xs_batch {
 	size_t used, room;
 	unsigned int count;
 	xs_transaction_t transaction;	/* of the requests put from now on */
-	bool no_memory;
+	int unfit;			/* errno if a request could not be put: then none is sent */
 
 	/* After batch_run(): the first request that failed, unless its failure was expected. */
 	int error;			/* errno, 0 for none */

@@ -16,6 +16,7 @@
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+#include "../common/daemon.h"
 #include "console.h"
 
 #define ROUND_MAX 64		/* events of epoll, and of /dev/xen/evtchn, that are handled at a time */
@@ -28,8 +29,8 @@ struct options options = {
 static int epoll = -1;
 static struct source channel_source, signal_source, timer_source;
 static bool ticking, stopping, started;
-static void *dead[4 * ROUND_MAX];
-static unsigned int dead_count;
+static void **dead;
+static unsigned int dead_count, dead_room;
 
 static const char usage[] =
 	"Usage: xenconsoled [option...]\n"
@@ -116,12 +117,13 @@ static uint64_t bytes(const char *text, const char *what)
 	static const char units[] = "KMG";
 	char *end;
 	uint64_t n = strtoull(text, &end, 10);
-	const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+	const char *unit = *end > ' ' ? strchr(units, *end & ~0x20) : NULL;
 
-	if (unit) {
+	if (n > UINT32_MAX)
+		n = UINT64_MAX;
+	else if (unit)
 		n <<= 10 * (unit - units + 1);
-		end++;
-	}
+	end += unit != NULL;
 	if (*text < '0' || *text > '9' || *end || n > UINT32_MAX)
 		die("--%s: \"%s\" is not a number that it can take (0 to 4294967295; K, M, G may follow)", what, text);
 	return n;
@@ -215,9 +217,15 @@ void source_want(struct source *s, uint32_t events)
 
 void free_later(void *p)
 {
-	if (dead_count < sizeof(dead) / sizeof(dead[0]))
-		dead[dead_count++] = p;
-	/* Else it stays: better lost than freed under an event. */
+	if (dead_count == dead_room) {
+		void **more = realloc(dead, (dead_room + ROUND_MAX) * sizeof(*more));
+
+		if (!more)
+			return;		/* better lost than freed under an event */
+		dead = more;
+		dead_room += ROUND_MAX;
+	}
+	dead[dead_count++] = p;
 }
 
 void tick_soon(void)
@@ -306,7 +314,9 @@ static void lock_folder(void)
 {
 	int fd = open(options.run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0)
+		die("the folder %s can't be opened: %s", options.run_dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB))
 		die("another xenconsoled is running (it holds %s)", options.run_dir);
 }
 
@@ -327,46 +337,15 @@ static void write_pid_file(void)
 		say("the pid file %s can't be written: %m", options.pid_file);
 }
 
-/* The parent waits until the daemon serves; the end of the pipe tells. Returns the daemon's end, -1 without a parent. */
-static int go_behind(void)
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	if (options.foreground)
-		return -1;
-	if (pipe2(ready, O_CLOEXEC))
-		die("no pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		die("no process: %s", strerror(errno));
-	if (pid) {
-		close(ready[1]);
-		if (read(ready[0], &byte, 1) != 1)
-			die("the daemon did not come up; see the system log");
-		exit(0);
-	}
-	close(ready[0]);
-	setsid();
-	if (chdir("/"))
-		die("can't go to /: %s", strerror(errno));
-	return ready[1];
-}
-
 /* Messages go to the system log alone from here on. */
 static void now_serving(int ready)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	started = true;
 	if (ready < 0)
 		return;
-	for (int fd = 0; null >= 0 && fd < 3; fd++)
-		dup2(null, fd);
-	if (write(ready, "", 1) != 1)
+	daemon_silence(false);
+	if (!daemon_serves(ready))
 		say("who started the daemon is gone");
-	close(ready);
 }
 
 /* A guest takes a terminal, and each viewer one more. */
@@ -416,7 +395,7 @@ int main(int argc, char **argv)
 		make_folder(options.log_dir, 0755);
 	lock_folder();
 	raise_limits();
-	ready = go_behind();
+	ready = options.foreground ? -1 : daemon_behind("xenconsoled", false);
 	/* Not before: memory for hypercalls is not handed down to a child. */
 	channels = xen_open(why, sizeof(why));
 	if (channels < 0)

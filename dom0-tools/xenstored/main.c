@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "../common/daemon.h"
 #include "daemon.h"
 
 struct options options;
@@ -184,43 +185,6 @@ static void share_memory(void)
 	close(fd);
 }
 
-/* The parent waits until the daemon serves; its end of the pipe tells. Returns the other end, -1 without a parent. */
-static int go_behind(void)
-{
-	int ready[2], null;
-	char byte;
-	pid_t pid;
-
-	if (options.no_fork)
-		return -1;
-	if (pipe2(ready, O_CLOEXEC))
-		die("no pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		die("no process: %s", strerror(errno));
-	if (pid) {
-		close(ready[1]);
-		if (read(ready[0], &byte, 1) != 1)
-			die("the daemon did not come up; see the system log");
-		if (options.output_pid)
-			printf("%d\n", pid);
-		exit(0);
-	}
-	close(ready[0]);
-	setsid();
-	if (chdir("/"))
-		die("can't go to /: %s", strerror(errno));
-	umask(022);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		dup2(null, 0);
-		dup2(null, 1);
-		if (!options.verbose)
-			dup2(null, 2);
-	}
-	return ready[1];
-}
-
 #ifdef XENSTORED_TEST
 /* XENSTORED_FAULT=POINT:N kills the daemon when it passes that point the N-th time. */
 void fault_point(const char *label)
@@ -267,7 +231,9 @@ int main(int argc, char **argv)
 			    strerror(-port));
 		shm->virq_port = port;
 	}
-	ready = go_behind();
+	ready = options.no_fork ? -1 : daemon_behind("xenstored", options.output_pid);
+	if (ready >= 0)
+		daemon_silence(options.verbose);
 	memset(argv[0], 0, strlen(argv[0]));
 	keeper_run(listener, listener_ro, ready);
 }

@@ -6,7 +6,8 @@
  *	PROGRAM --output=FILE --output-format=simple0 --output-directory=FOLDER [bootloader_args] DISK
  *
  * and writes to FILE words that each end with a zero byte: "kernel PATH", "ramdisk PATH", "args TEXT". The two files lie in
- * FOLDER, are read once, and removed with it. The program may ask its user: it has the terminal of xl.
+ * FOLDER, are read once, and removed with it. The program may ask its user: it has the terminal of xl, so it is ended by
+ * Ctrl-C together with xl. The folder is locked as records are (record.c); one that can be locked was left behind.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,16 +15,86 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bootloader.h"
 
-#define FOLDER		"/var/run/xen/bootloader.XXXXXX"
+#define PARENT		"/var/run/xen"
+#define PREFIX		"bootloader."
+#define FOLDER_TRIES	8
 #define ARGS_MAX	64
 #define OUTPUT_MAX	65536
 /* Where a name without a folder may be, besides PATH. */
 #define DEBIAN_FOLDER	"/usr/lib/xen-4.17/bin/"
+
+/* --- its folder ---------------------------------------------------------------------------------- */
+
+static void empty_folder(int fd)
+{
+	DIR *folder = fdopendir(dup(fd));
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		unlinkat(fd, entry->d_name, 0);
+	if (folder)
+		closedir(folder);
+}
+
+static bool hold(int fd)
+{
+	struct stat st;
+
+	return !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && st.st_nlink;
+}
+
+/* 0 or -errno. Between its making and its lock somebody may sweep it away; then another is made. */
+static int make_folder(struct booted *b)
+{
+	int err = EBUSY;
+
+	mkdir(PARENT, 0755);
+	for (int tries = 0; tries < FOLDER_TRIES; tries++) {
+		strcpy(b->folder, PARENT "/" PREFIX "XXXXXX");
+		if (!mkdtemp(b->folder)) {
+			err = errno;
+			break;
+		}
+		b->held = open(b->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (b->held >= 0 && hold(b->held))
+			return 0;
+		err = errno ? errno : EBUSY;
+		if (b->held >= 0)
+			close(b->held);
+		rmdir(b->folder);
+	}
+	b->folder[0] = 0;
+	return -err;
+}
+
+void bootloader_sweep(void)
+{
+	DIR *parent = opendir(PARENT);
+	struct dirent *entry;
+
+	while (parent && (entry = readdir(parent))) {
+		int fd = strncmp(entry->d_name, PREFIX, strlen(PREFIX)) ? -1 :
+			 openat(dirfd(parent), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (hold(fd)) {
+			empty_folder(fd);
+			unlinkat(dirfd(parent), entry->d_name, AT_REMOVEDIR);
+		}
+		close(fd);
+	}
+	if (parent)
+		closedir(parent);
+}
+
+/* --- the program --------------------------------------------------------------------------------- */
 
 static void run(struct booted *b, const struct guest_config *c)
 {
@@ -36,7 +107,7 @@ static void run(struct booted *b, const struct guest_config *c)
 	argv[n++] = output;
 	argv[n++] = "--output-format=simple0";
 	argv[n++] = folder;
-	for (char **arg = c->bootloader_args; arg && *arg && n < ARGS_MAX; arg++)
+	for (char **arg = c->bootloader_args; arg && *arg; arg++)
 		argv[n++] = *arg;
 	argv[n++] = c->disks[0].target;
 	argv[n] = NULL;
@@ -101,18 +172,21 @@ static int read_words(struct booted *b, const struct guest_config *c)
 
 int bootloader_run(struct booted *b, const struct guest_config *c)
 {
+	unsigned int nr_args;
 	char path[80];
 	pid_t pid;
 	int err, fd;
 
-	*b = (struct booted){ .folder = FOLDER };
+	*b = (struct booted){ 0 };
+	for (nr_args = 0; c->bootloader_args && c->bootloader_args[nr_args]; nr_args++)
+		continue;
+	if (nr_args > ARGS_MAX)
+		return say_error(E2BIG, "%s: bootloader_args= has %u arguments; %u is the most", c->name, nr_args, ARGS_MAX);
 	if (!c->nr_disks || !c->disks[0].target)
 		return say_error(EINVAL, "%s: bootloader=\"%s\" needs a first disk to look into", c->name, c->bootloader);
-	mkdir("/var/run/xen", 0755);
-	if (!mkdtemp(b->folder)) {
-		b->folder[0] = 0;
-		return say_error(errno, "%s: no folder for the bootloader: %s", c->name, strerror(errno));
-	}
+	err = make_folder(b);
+	if (err)
+		return say_error(-err, "%s: no folder for the bootloader in %s: %s", c->name, PARENT, strerror(-err));
 	snprintf(path, sizeof(path), "%s/output", b->folder);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0)
@@ -130,14 +204,10 @@ int bootloader_run(struct booted *b, const struct guest_config *c)
 
 void bootloader_forget(struct booted *b)
 {
-	DIR *folder = b->folder[0] ? opendir(b->folder) : NULL;
-	struct dirent *entry;
-
-	while (folder && (entry = readdir(folder)))
-		unlinkat(dirfd(folder), entry->d_name, 0);
-	if (folder) {
-		closedir(folder);
+	if (b->folder[0]) {
+		empty_folder(b->held);
 		rmdir(b->folder);
+		close(b->held);
 	}
 	free(b->kernel);
 	free(b->ramdisk);

@@ -8,6 +8,7 @@
 /* What it found: files in @folder, and text. All zero: nothing. */
 struct booted {
 	char folder[40];
+	int held;		/* the folder, locked, if it has a name */
 	char *kernel, *ramdisk, *args;
 };
 
@@ -15,5 +16,7 @@ struct booted {
 int bootloader_run(struct booted *b, const struct guest_config *c);
 /* Removes the files. */
 void bootloader_forget(struct booted *b);
+/* Removes the folders that killed processes have left. */
+void bootloader_sweep(void);
 
 #endif

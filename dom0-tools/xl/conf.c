@@ -6,16 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "lang.h"
-
-static char *copy(const char *text)
-{
-	char *s = text ? strdup(text) : NULL;
-
-	if (text && !s)
-		abort();
-	return s;
-}
+#include "config_parts.h"
 
 static void text(struct lang *l, const char *key, const char *old, char **field)
 {
@@ -105,16 +96,8 @@ int xl_conf_parse(struct xl_conf *conf, const char *file, const char *content, s
 
 void xl_conf_free(struct xl_conf *conf)
 {
-	free(conf->lockfile);
-	free(conf->vif_script);
-	free(conf->vif_bridge);
-	free(conf->vif_gatewaydev);
-	free(conf->vif_backend);
-	free(conf->blkdev_start);
-	free(conf->remus_netbufscript);
-	free(conf->colo_proxyscript);
-	free(conf->cpumask);
-	free(conf->hvm_cpumask);
-	free(conf->pv_cpumask);
+	FREE_ALL(conf->lockfile, conf->vif_script, conf->vif_bridge, conf->vif_gatewaydev, conf->vif_backend,
+		 conf->blkdev_start, conf->remus_netbufscript, conf->colo_proxyscript, conf->cpumask, conf->hvm_cpumask,
+		 conf->pv_cpumask);
 	memset(conf, 0, sizeof(*conf));
 }

@@ -434,6 +434,27 @@ static void name_unknown(struct lang *l, const struct lang_setting *s)
 		lang_say(l, false, &s->value, s->key, "unknown; it is ignored");
 }
 
+/* Keys that are read, for the JSON that other tools expect, and do nothing to the guest. */
+static void name_ineffective(const struct guest_config *c, struct lang *l)
+{
+	static const char *const keys[][2] = {
+		{ "channel", "not supported yet; the guest has none" }, { "p9", "not supported yet; the guest has none" },
+		{ "period", "no scheduler here uses it; it is ignored" }, { "slice", "no scheduler here uses it; it is ignored" },
+		{ "latency", "no scheduler here uses it; it is ignored" }, { "extratime", "no scheduler here uses it; it is ignored" },
+		{ "seclabel", "there are no security labels here; it is ignored" },
+		{ "init_seclabel", "there are no security labels here; it is ignored" },
+	};
+
+	for (unsigned int i = 0; i < COUNT(keys); i++) {
+		const struct lang_value *v = lang_find(l, keys[i][0]);
+
+		if (v)
+			lang_say(l, false, v, keys[i][0], "%s", keys[i][1]);
+	}
+	if (c->e820_host == TRI_ON)
+		lang_say(l, false, lang_find(l, "e820_host"), "e820_host", "not supported yet; the guest's memory is one range");
+}
+
 static void name_the_rest(struct lang *l)
 {
 	for (unsigned int i = 0; i < l->nr; i++) {
@@ -512,6 +533,8 @@ int config_parse(struct guest_config *config, const char *file, const char *text
 		config_take_hardware(config, &l);
 		take_limits(config, &l, conf);
 		take_others(config, &l, conf);
+		if (!l.nr_errors)
+			name_ineffective(config, &l);
 		name_the_rest(&l);
 		config->source = join(text, len, extra);
 	}
@@ -532,12 +555,8 @@ static void free_texts(char **texts, unsigned int nr)
 
 void config_free(struct guest_config *c)
 {
-	char *const strings[] = {
-		c->name, c->kernel, c->ramdisk, c->cmdline, c->bootloader, c->pool, c->seclabel, c->init_seclabel, c->source,
-	};
-
-	for (unsigned int i = 0; i < COUNT(strings); i++)
-		free(strings[i]);
+	FREE_ALL(c->name, c->kernel, c->ramdisk, c->cmdline, c->bootloader, c->pool, c->seclabel, c->init_seclabel, c->source,
+		 c->ioports, c->iomem, c->irqs);
 	for (char **arg = c->bootloader_args; arg && *arg; arg++)
 		free(*arg);
 	free(c->bootloader_args);
@@ -550,21 +569,11 @@ void config_free(struct guest_config *c)
 	for (unsigned int i = 0; i < c->nr_vifs; i++)
 		vif_free(&c->vifs[i]);
 	free(c->vifs);
-	for (unsigned int i = 0; i < c->nr_channels; i++) {
-		free(c->channels[i].name);
-		free(c->channels[i].backend);
-		free(c->channels[i].path);
-	}
+	for (unsigned int i = 0; i < c->nr_channels; i++)
+		FREE_ALL(c->channels[i].name, c->channels[i].backend, c->channels[i].path);
 	free(c->channels);
-	for (unsigned int i = 0; i < c->nr_p9s; i++) {
-		free(c->p9s[i].tag);
-		free(c->p9s[i].path);
-		free(c->p9s[i].security_model);
-		free(c->p9s[i].backend);
-	}
+	for (unsigned int i = 0; i < c->nr_p9s; i++)
+		FREE_ALL(c->p9s[i].tag, c->p9s[i].path, c->p9s[i].security_model, c->p9s[i].backend);
 	free(c->p9s);
-	free(c->ioports);
-	free(c->iomem);
-	free(c->irqs);
 	memset(c, 0, sizeof(*c));
 }

@@ -24,7 +24,14 @@ struct reporter {
 	void *arg;
 };
 
-/* Hands @line over, with control characters replaced. */
+/*
+ * Text that others wrote (guests, backends), for a terminal and for one line of a log: '?' for control characters, of
+ * UTF-8 too, and for what is no UTF-8. In place; returns @text, which may be NULL.
+ */
+char *printable(char *text);
+/* A domain's name as a part of a file's: '_' for each '/'. In place; returns @text. */
+char *one_component(char *text);
+/* Hands @line over, made printable. */
 void report_line(const struct reporter *r, bool is_error, char *line);
 
 #define CONFIG_DEFAULT		(-1)		/* of a number or a choice: nothing was said */

@@ -73,6 +73,10 @@ static void take_vifs(struct guest_config *c, struct lang *l, const struct xl_co
 		vif_defaults(&vif, conf);
 		if (vif.devid == CONFIG_DEFAULT)
 			vif.devid = c->nr_vifs;
+		for (unsigned int j = 0; j < c->nr_vifs; j++)
+			if (c->vifs[j].devid == vif.devid)
+				lang_say(l, true, &v->items[i], "vif", "%d is the devid of another interface already; give one "
+					 "of them another", vif.devid);
 		c->vifs = grow(c->vifs, &c->nr_vifs, sizeof(vif));
 		c->vifs[c->nr_vifs - 1] = vif;
 	}

@@ -30,6 +30,14 @@ static inline void *grow(void *array, unsigned int *nr, size_t size)
 	return array;
 }
 
+/* free()s each of the pointers. */
+#define FREE_ALL(...)	free_all((void *const[]){ __VA_ARGS__ }, COUNT(((void *const[]){ __VA_ARGS__ })))
+static inline void free_all(void *const *list, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		free(list[i]);
+}
+
 /* Take what the text says into @c, and report what is wrong there. */
 void config_take_devices(struct guest_config *c, struct lang *l, const struct xl_conf *conf);
 void config_take_hardware(struct guest_config *c, struct lang *l);

@@ -379,11 +379,14 @@ pid_t console_start(uint32_t domid)
 size_t console_last_words(const char *name, char *text, size_t size)
 {
 	char path[512];
+	int fd, folder = snprintf(path, sizeof(path), LOG_FOLDER "/");
 	ssize_t n = 0;
-	int fd;
 
-	snprintf(path, sizeof(path), "%s/guest-%.200s.log", LOG_FOLDER, name);
-	fd = strchr(name, '/') ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* As the daemon names it. */
+	snprintf(path + folder, sizeof(path) - folder, "guest-%.200s.log", name);
+	for (char *slash = path + folder; (slash = strchr(slash, '/')) != NULL;)
+		*slash = '_';
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
 		if (lseek(fd, -(off_t)(size - 1), SEEK_END) < 0)
 			lseek(fd, 0, SEEK_SET);

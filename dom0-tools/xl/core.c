@@ -28,6 +28,8 @@
 #include "xl.h"
 
 #define FOLDER		"/var/lib/xen/dump"
+#define PFNS_MOST	(1ULL << 36)
+#define HOLES		(1ULL << 20)	/* page numbers without memory, besides as many as there are pages: 4 GiB */
 #define BATCH		512			/* pages that are mapped at once */
 #define NOTE_MAGIC_PV	0xf00febedULL
 #define NOTE_NONE	0x2000000
@@ -54,6 +56,8 @@ struct core {
 	unsigned int vcpus;
 	uint64_t offset;			/* of what is written next */
 	Elf64_Shdr headers[SECTIONS];
+	/* What its kernel says is believed up to here, or it could fill dom0's memory and disk. */
+	uint64_t most_pages, most_pfns;
 };
 
 /* --- the guest's table of its frames --------------------------------------------------------------- */
@@ -138,8 +142,11 @@ static void read_p2m(struct core *c)
 	bool found;
 
 	c->max_pfn = c->shared->arch.max_pfn;
-	if (!c->max_pfn || c->max_pfn > 1ULL << 36)
+	if (!c->max_pfn)
 		xl_die("domain %u can't be dumped: its kernel hasn't said yet where its memory is", c->domid);
+	if (c->max_pfn > c->most_pfns)
+		xl_die("domain %u can't be dumped: its kernel speaks of %llu pages, with %llu that it may have", c->domid,
+		       (unsigned long long)c->max_pfn, (unsigned long long)c->most_pages);
 	pages = (c->max_pfn + 511) / 512;
 	frames = calloc(pages, sizeof(*frames));
 	c->p2m = malloc(pages * XC_PAGE_SIZE);
@@ -253,6 +260,10 @@ static void put_pages(struct core *c)
 		for (size_t i = 0; part && i < n; i++) {
 			if (errors[i])
 				continue;
+			if (c->nr == c->most_pages) {
+				unlink(c->path);
+				xl_die("domain %u can't be dumped: its kernel's table has more pages than it may have", c->domid);
+			}
 			add(c, PAGES, part + i * XC_PAGE_SIZE, XC_PAGE_SIZE);
 			c->entries[c->nr++] = (struct p2m_entry){ pfns[i], frames[i] };
 		}
@@ -384,6 +395,8 @@ int verb_dump_core(int argc, char **argv)
 		free(name);
 		c.path = path;
 	}
+	c.most_pages = info.max_pages > info.tot_pages ? info.max_pages : info.tot_pages;
+	c.most_pfns = c.most_pages > PFNS_MOST / 2 ? PFNS_MOST : 2 * c.most_pages + HOLES;
 	dump(&c, &info);
 	xl_log("%llu pages of domain %u are in %s", (unsigned long long)c.nr, c.domid, c.path);
 	free(c.p2m);

@@ -2,11 +2,11 @@
 /*
  * Making a guest.
  *
- *	under the name lock	name is free, domain made, its nodes written (the name is taken now), memory set aside
+ *	under the name lock	name and UUID are free, domain made, its nodes written (both are taken now), memory set aside
  *	then			vcpus and their CPUs, kernel and memory (domain-builder), store and console, devices
  *
- * 1. Until the last step is done the record of record.c says that this guest is being made; whatever fails, the domain
- *    is destroyed with all it has.
+ * 1. From before the domain is made until the last step is done the record of record.c says that this guest is being
+ *    made; whatever fails, the domain is destroyed with all it has.
  * 2. The guest is paused; who called unpauses it, or not.
  * 3. What can be checked before anything is made is checked before.
  */
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <xen/physdev.h>
@@ -28,6 +29,7 @@
 #define CPUS_MAX		1024
 #define PORTS_DEFAULT		1023
 #define E820_RAM		1
+#define RANDOM_TRIES		64	/* for a number that is free; it fails when most of 32751 are taken */
 
 struct creation {
 	struct host *h;
@@ -150,6 +152,24 @@ static int find_pool(struct creation *k)
 
 /* --- domain ---------------------------------------------------------------------------------- */
 
+/* With a number that the hypervisor chooses, or as xl.conf's domid_policy has it a random one that no domain has. */
+static int create_domain(struct creation *k, const struct xen_domctl_createdomain *create)
+{
+	bool random = k->h->conf && k->h->conf->domid_random;
+	int err, tries = random ? RANDOM_TRIES : 1;
+
+	do {
+		uint32_t domid = 0;
+
+		if (random && getrandom(&domid, sizeof(domid), 0) == sizeof(domid))
+			domid = 1 + domid % (DOMID_FIRST_RESERVED - 1);
+		err = xc_domain_create(k->h->x, create, &domid);
+		if (!err)
+			k->domid = domid;
+	} while (err == -EEXIST && --tries);
+	return err;
+}
+
 static int make_domain(struct creation *k)
 {
 	struct guest_config *c = k->c;
@@ -164,11 +184,11 @@ static int make_domain(struct creation *k)
 	int err;
 
 	memcpy(create.handle, c->uuid, sizeof(create.handle));
-	err = xc_domain_create(k->h->x, &create, &k->domid);
+	err = create_domain(k, &create);
 	/* A hypervisor without version 2 of grant tables. */
 	if (err == -EINVAL && c->max_grant_version <= 0) {
 		create.grant_opts = XEN_DOMCTL_GRANT_version(1);
-		err = xc_domain_create(k->h->x, &create, &k->domid);
+		err = create_domain(k, &create);
 	}
 	k->g.domid = k->domid;
 	return err ? say_call_error(k->h, "%s", c->name) : 0;
@@ -203,13 +223,19 @@ static int take_name(struct creation *k, struct record *r)
 	err = name_lookup(k->h, k->c->name, &other);
 	if (err == -EEXIST)
 		say_error(EEXIST, "the name %s is in use by domain %u", k->c->name, other);
+	if (!err) {
+		err = uuid_lookup(k->h, k->c->uuid, &other);
+		if (err == -EEXIST)
+			say_error(EEXIST, "%s: its uuid= is in use by domain %u; give it another, or none", k->c->name, other);
+	}
+	err = err ? err : record_open(r, "create", k->c->uuid);
 	err = err ? err : make_domain(k);
 	if (!err) {
 		record_domid(r, k->domid);
 		err = nodes_create(k->h, k->c, k->domid);
 	}
 	err = err ? err : set_memory(k);
-	name_unlock(lock);
+	unlock(lock);
 	return err;
 }
 
@@ -360,7 +386,7 @@ static void save_config(struct creation *k)
 	bool good = false;
 	int fd = -1;
 
-	userdata_path(path, sizeof(path), k->domid, k->c->uuid);
+	userdata_path(path, sizeof(path), k->domid, k->c->uuid, "libxl-json");
 	if (json)
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0) {
@@ -382,7 +408,8 @@ static int make(struct creation *k, struct record *r)
 	err = err ? err : give_rights(k);
 	err = err ? err : build(k);
 	err = err ? err : nodes_connect(k->h, &k->g);
-	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs);
+	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs,
+				     NULL);
 	if (!err)
 		save_config(k);
 	return err;
@@ -391,13 +418,12 @@ static int make(struct creation *k, struct record *r)
 int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 {
 	struct creation k = { .h = h, .c = c, .g.ramdisk_fd = -1 };
-	struct record r;
+	struct record r = { .fd = -1 };
 	int err = check(&k);
 
 	err = err ? err : open_kernel(&k);
 	err = err ? err : devices_check(h, c->disks, c->nr_disks, c->vifs, c->nr_vifs);
 	err = err ? err : find_pool(&k);
-	err = err ? err : record_open(&r, "create", c->uuid);
 	if (!err) {
 		err = make(&k, &r);
 		if (err && k.domid)

@@ -13,22 +13,24 @@
 #include "destroy.h"
 #include "device.h"
 
-void userdata_path(char *path, size_t size, uint32_t domid, const uint8_t uuid[16])
+void userdata_path(char *path, size_t size, uint32_t domid, const uint8_t uuid[16], const char *kind)
 {
 	char text[37];
 
 	uuid_format(text, uuid);
-	snprintf(path, size, "/var/lib/xen/userdata-d.%u.%s.libxl-json", domid, text);
+	snprintf(path, size, "/var/lib/xen/userdata-d.%u.%s.%s", domid, text, kind);
 }
 
 int destroy_remains(struct host *h, uint32_t domid, const uint8_t uuid[16])
 {
+	static const char *const kinds[] = { "libxl-json", "xl" };
 	char path[128];
-
 	int err, last;
 
-	userdata_path(path, sizeof(path), domid, uuid);
-	unlink(path);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		userdata_path(path, sizeof(path), domid, uuid, kinds[i]);
+		unlink(path);
+	}
 	err = devices_remove(h, domid);
 	last = nodes_remove(h, domid, uuid);
 	return err ? err : last;

@@ -75,11 +75,8 @@ int device_error(struct host *h, const struct device *d, int err, const char *fo
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	/* A guest may have written them. */
-	for (char *p = words; p && *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
 	if (words)
-		say_error(err, "%s: %s; the backend says: %.200s", d->name, text, words);
+		say_error(err, "%s: %s; the backend says: %.200s", d->name, text, printable(words));
 	else
 		say_error(err, "%s: %s", d->name, text);
 	free(words);
@@ -114,6 +111,7 @@ int device_backend(struct host *h, const char *word, uint32_t *domid)
 struct adding {
 	struct device *devices;
 	unsigned int nr;
+	bool written;		/* or begun to be */
 	bool udev;		/* its rules run scripts, not we */
 };
 
@@ -205,30 +203,53 @@ int devices_check(struct host *h, const struct disk_config *disks, unsigned int 
 	return err;
 }
 
+/* Two xl may attach to the same domain at once: numbers are looked at and taken under the lock. */
+static int take_numbers(struct host *h, uint32_t domid, struct adding *a, struct disk_config *disks, unsigned int nr_disks,
+			struct vif_config *vifs, unsigned int nr_vifs)
+{
+	int held = devices_lock(), err = held < 0 ? held : 0;
+	unsigned int next_vif = nr_vifs && !err ? free_vif(h, domid) : 0;
+
+	for (unsigned int i = 0; i < nr_disks && !err; i++)
+		err = disk_prepare(h, &a->devices[a->nr++], &disks[i], domid);
+	for (unsigned int i = 0; i < nr_vifs && !err; i++) {
+		err = nic_prepare(h, &a->devices[a->nr++], &vifs[i], domid, next_vif);
+		if (vifs[i].devid >= (int)next_vif)
+			next_vif = vifs[i].devid + 1;
+	}
+	for (unsigned int i = 0; i < a->nr && !err; i++) {
+		char *there = read_node(h, a->devices[i].libxl, "backend");
+
+		if (there)
+			err = say_error(EEXIST, "%s: domain %u has it already", a->devices[i].name, domid);
+		free(there);
+	}
+	a->written = !err;
+	err = err ? err : write_nodes(h, a);
+	unlock(held);
+	return err;
+}
+
 int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsigned int nr_disks,
-		struct vif_config *vifs, unsigned int nr_vifs)
+		struct vif_config *vifs, unsigned int nr_vifs, bool *written)
 {
 	struct adding a = {
 		.devices = calloc(nr_disks + nr_vifs, sizeof(*a.devices)),
 		.udev = h->conf && !h->conf->run_hotplug_scripts,
 	};
-	unsigned int next_vif = nr_vifs ? free_vif(h, domid) : 0;
-	int err = 0;
+	int err;
 
+	if (written)
+		*written = false;
 	if (!nr_disks && !nr_vifs) {
 		free(a.devices);
 		return 0;
 	}
 	if (!a.devices)
 		return say_error(ENOMEM, "no memory for devices");
-	for (unsigned int i = 0; i < nr_disks && !err; i++)
-		err = disk_prepare(h, &a.devices[a.nr++], &disks[i], domid);
-	for (unsigned int i = 0; i < nr_vifs && !err; i++) {
-		err = nic_prepare(h, &a.devices[a.nr++], &vifs[i], domid, next_vif);
-		if (vifs[i].devid >= (int)next_vif)
-			next_vif = vifs[i].devid + 1;
-	}
-	err = err ? err : write_nodes(h, &a);
+	err = take_numbers(h, domid, &a, disks, nr_disks, vifs, nr_vifs);
+	if (written)
+		*written = a.written;
 	err = err ? err : devices_wait_ready(h, a.devices, a.nr);
 	for (unsigned int i = 0; i < a.nr; i++)
 		disk_release(&a.devices[i]);

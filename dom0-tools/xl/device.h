@@ -16,10 +16,11 @@ int devices_check(struct host *h, const struct disk_config *disks, unsigned int 
 
 /*
  * Gives domain @domid devices and waits until their backends are ready. What was done of it stays if it fails:
- * devices_remove() takes it away. A vif's devid, MAC and script are filled in if they are not said.
+ * devices_remove() takes it away; *written (may be NULL) says whether there is anything. A vif's devid, MAC and script
+ * are filled in if they are not said.
  */
 int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsigned int nr_disks,
-		struct vif_config *vifs, unsigned int nr_vifs);
+		struct vif_config *vifs, unsigned int nr_vifs, bool *written);
 
 /*
  * Takes all devices from a domain that is about to be destroyed, or is gone already; it is not asked. Backends are

@@ -126,6 +126,10 @@ int disk_prepare(struct host *h, struct device *d, const struct disk_config *dis
 				 disk->backendtype == DISK_TAP ? "tap" : "qdisk");
 	if (disk->format != DISK_RAW && disk->format != DISK_FORMAT_UNKNOWN && disk->format != DISK_EMPTY)
 		return say_error(ENOTSUP, "%s: only the format raw is supported", d->name);
+	if (disk->specification && strcmp(disk->specification, "xen"))
+		return say_error(ENOTSUP, "%s: specification=%s is not supported; xen is", d->name, disk->specification);
+	if (disk->colo == TRI_ON)
+		return say_error(ENOTSUP, "%s: colo is not supported", d->name);
 	if (!disk->target)
 		return say_error(ENOTSUP, "%s: a drive without a medium needs an HVM guest", d->name);
 	/* With a script, or elsewhere, the target is not ours to understand. */

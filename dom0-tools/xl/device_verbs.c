@@ -44,34 +44,43 @@ static int guests_number(const struct device *d, const char *node)
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-/* Takes away what of an addition that failed is there. */
-static int undo(struct host *h, uint32_t domid, enum device_kind kind, int devid)
-{
-	struct device d;
-	char *back;
-	unsigned int backend = 0;
-
-	if (devid < 0)
-		return 1;
-	back = xl_read("/libxl/%u/device/%s/%d/backend", domid, device_kinds[kind], devid);
-	if (!back)
-		return 1;
-	if (sscanf(back, "/local/domain/%u/", &backend) != 1)
-		backend = 0;
-	free(back);
-	device_init(&d, kind, domid, backend, devid);
-	devices_close(h, &d, 1, true);
-	devices_wait_closed(h, &d, 1, false);
-	devices_forget(h, &d, 1);
-	return 1;
-}
-
-static bool has_device(uint32_t domid, enum device_kind kind, unsigned int devid)
+/* The device as its nodes name it; false if the domain has none of that number. */
+static bool find_device(struct device *d, uint32_t domid, enum device_kind kind, unsigned int devid)
 {
 	char *back = xl_read("/libxl/%u/device/%s/%u/backend", domid, device_kinds[kind], devid);
+	unsigned int backend = 0;
+	bool there = back != NULL;
 
+	if (there && sscanf(back, "/local/domain/%u/", &backend) != 1)
+		backend = 0;
+	device_init(d, kind, domid, backend, devid);
 	free(back);
-	return back;
+	return there;
+}
+
+/* Takes away what is there of an addition that failed. */
+static void undo(struct host *h, uint32_t domid, enum device_kind kind, unsigned int devid)
+{
+	struct device d;
+
+	if (!find_device(&d, domid, kind, devid))
+		return;
+	devices_close(h, &d, 1, true);
+	devices_wait_closed(h, &d, 1, false);
+	device_script(h, &d, kind == DEVICE_VBD ? "remove" : "offline");
+	devices_forget(h, &d, 1);
+}
+
+/* The domain that is attached to: a number alone need not be one's, and nodes would be written for nobody. */
+static uint32_t living_domain(const char *word)
+{
+	struct xen_domctl_getdomaininfo info;
+	uint32_t domid = xl_domain(word);
+
+	xl_domain_info(domid, &info);
+	if (info.flags & XEN_DOMINF_dying)
+		xl_die("domain %u is being destroyed", domid);
+	return domid;
 }
 
 int verb_block_attach(int argc, char **argv)
@@ -79,6 +88,7 @@ int verb_block_attach(int argc, char **argv)
 	struct host h;
 	struct disk_config disk;
 	uint32_t domid;
+	bool written;
 	int err;
 
 	while (xl_option(argc, argv, "", NULL, 2) != -1)
@@ -86,13 +96,13 @@ int verb_block_attach(int argc, char **argv)
 	if (disk_parse(&disk, (const char *const *)argv + optind + 1, argc - optind - 1, "block-attach", &xl_reporter))
 		return 1;
 	h = this_host();
-	domid = xl_domain(argv[optind]);
-	if (has_device(domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL)))
-		xl_die("domain %s has a disk %s already", argv[optind], disk.vdev);
+	domid = living_domain(argv[optind]);
 	if (xl.dry_run)
 		return 0;
-	err = devices_add(&h, domid, &disk, 1, NULL, 0);
-	return err ? undo(&h, domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL)) : 0;
+	err = devices_add(&h, domid, &disk, 1, NULL, 0, &written);
+	if (err && written)
+		undo(&h, domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL));
+	return err ? 1 : 0;
 }
 
 int verb_network_attach(int argc, char **argv)
@@ -101,6 +111,7 @@ int verb_network_attach(int argc, char **argv)
 	struct vif_config vif;
 	const struct xl_conf *conf = xl_conf();
 	uint32_t domid;
+	bool written;
 	int err;
 
 	while (xl_option(argc, argv, "", NULL, 1) != -1)
@@ -112,29 +123,23 @@ int verb_network_attach(int argc, char **argv)
 	vif.gatewaydev = vif.gatewaydev || !conf->vif_gatewaydev ? vif.gatewaydev : strdup(conf->vif_gatewaydev);
 	vif.backend = vif.backend || !conf->vif_backend ? vif.backend : strdup(conf->vif_backend);
 	h = this_host();
-	domid = xl_domain(argv[optind]);
-	if (vif.devid >= 0 && has_device(domid, DEVICE_VIF, vif.devid))
-		xl_die("domain %s has a network interface %d already", argv[optind], vif.devid);
+	domid = living_domain(argv[optind]);
 	if (xl.dry_run)
 		return 0;
-	err = devices_add(&h, domid, NULL, 0, &vif, 1);
-	return err ? undo(&h, domid, DEVICE_VIF, vif.devid) : 0;
+	err = devices_add(&h, domid, NULL, 0, &vif, 1, &written);
+	if (err && written)
+		undo(&h, domid, DEVICE_VIF, vif.devid);
+	return err ? 1 : 0;
 }
 
 /* --- removing --------------------------------------------------------------------------------- */
 
 static int detach(struct host *h, uint32_t domid, enum device_kind kind, unsigned int devid, bool force)
 {
-	char *back = xl_read("/libxl/%u/device/%s/%u/backend", domid, device_kinds[kind], devid);
-	unsigned int backend = 0;
 	struct device d;
 
-	if (!back)
+	if (!find_device(&d, domid, kind, devid))
 		xl_die("domain %u has no %s of that number", domid, kind == DEVICE_VBD ? "disk" : "network interface");
-	if (sscanf(back, "/local/domain/%u/", &backend) != 1)
-		backend = 0;
-	free(back);
-	device_init(&d, kind, domid, backend, devid);
 	if (devices_close(h, &d, 1, force) || devices_wait_closed(h, &d, 1, !force))
 		return 1;
 	device_script(h, &d, kind == DEVICE_VBD ? "remove" : "offline");

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config.h"
+#include "config_parts.h"
 
 struct parse {
 	struct disk_config *disk;
@@ -32,15 +32,6 @@ static int wrong(struct parse *p, const char *format, ...)
 	snprintf(line, sizeof(line), "%s: %s", p->where, text);
 	report_line(p->r, true, line);
 	return -EINVAL;
-}
-
-static char *copy(const char *text)
-{
-	char *s = strdup(text);
-
-	if (!s)
-		abort();
-	return s;
 }
 
 static void set(char **field, const char *text)
@@ -343,15 +334,8 @@ int disk_parse(struct disk_config *disk, const char *const *pieces, int n, const
 
 void disk_free(struct disk_config *disk)
 {
-	free(disk->target);
-	free(disk->vdev);
-	free(disk->backend);
-	free(disk->script);
-	free(disk->specification);
-	free(disk->colo_host);
-	free(disk->colo_export);
-	free(disk->active_disk);
-	free(disk->hidden_disk);
+	FREE_ALL(disk->target, disk->vdev, disk->backend, disk->script, disk->specification, disk->colo_host,
+		 disk->colo_export, disk->active_disk, disk->hidden_disk);
 	memset(disk, 0, sizeof(*disk));
 }
 

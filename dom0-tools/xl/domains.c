@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "guest.h"
 #include "json.h"
 #include "xl.h"
 
@@ -568,6 +569,7 @@ int verb_rename(int argc, char **argv)
 	uint32_t domid, other;
 	const char *name;
 	char *vm;
+	int lock;
 
 	while (xl_option(argc, argv, "", NULL, 2) != -1)
 		;
@@ -575,6 +577,10 @@ int verb_rename(int argc, char **argv)
 	name = argv[optind + 1];
 	if (!*name || strlen(name) > 255)
 		xl_die("`%s' is no name; accepted are 1 to 255 characters", name);
+	/* Until it is written nobody else may take it. */
+	lock = name_lock();
+	if (lock < 0)
+		return 1;
 	if (xl_domain_by_name(name, &other) && other != domid)
 		xl_die("the name `%s' is in use by domain %u", name, other);
 	vm = xl_read("/local/domain/%u/vm", domid);
@@ -583,6 +589,7 @@ int verb_rename(int argc, char **argv)
 	xl_write(name, "/local/domain/%u/name", domid);
 	xl_write(name, "%s/name", vm);
 	free(vm);
+	unlock(lock);
 	return 0;
 }
 

@@ -49,13 +49,16 @@ struct record {
 };
 /* @what: "create" or "destroy". */
 int record_open(struct record *r, const char *what, const uint8_t uuid[16]);
+/* -EEXIST, and *domid, if a domain that is not dying has the UUID; 0 if none has; else -errno, said. */
+int uuid_lookup(struct host *h, const uint8_t uuid[16], uint32_t *domid);
 void record_domid(struct record *r, uint32_t domid);
 void record_close(struct record *r);
 /* Ends what killed processes have left. Every command that changes something begins with it. */
 void guest_sweep(struct host *h);
-/* Held while a name is checked and taken. */
+/* Held while a name, or a device's number, is checked and taken; for unlock(). -errno, said. */
 int name_lock(void);
-void name_unlock(int fd);
+int devices_lock(void);
+void unlock(int fd);
 
 /* --- nodes.c ----------------------------------------------------------------- */
 

@@ -98,7 +98,7 @@ struct making {
 
 /* Nodes that the guest owns: it answers by them. */
 static const char *const own_nodes[] = {
-	"device/suspend/event-channel", "control/shutdown", "control/feature-poweroff", "control/feature-reboot",
+	"control/shutdown", "control/feature-poweroff", "control/feature-reboot",
 	"control/feature-suspend", "control/sysrq", "data", "drivers", "feature", "attr", "error",
 };
 
@@ -107,6 +107,10 @@ static void fill_own(struct xs_batch *b, const struct making *m)
 	for (size_t i = 0; i < sizeof(own_nodes) / sizeof(own_nodes[0]); i++) {
 		batch_mkdir(b, "/local/domain/%u/%s", m->domid, own_nodes[i]);
 		batch_perms(b, m->domid, -1, "/local/domain/%u/%s", m->domid, own_nodes[i]);
+	}
+	if (!m->c->suspend_evtchn_compat) {
+		batch_mkdir(b, "/local/domain/%u/device/suspend/event-channel", m->domid);
+		batch_perms(b, m->domid, -1, "/local/domain/%u/device/suspend/event-channel", m->domid);
 	}
 	if (m->c->driver_domain) {
 		batch_mkdir(b, "/local/domain/%u/libxl", m->domid);

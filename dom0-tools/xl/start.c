@@ -32,9 +32,7 @@ static struct log_path log_path(const char *name, int age)
 	struct log_path p;
 	int n = snprintf(p.text, sizeof(p.text) - 8, LOG_FOLDER "/xl-%s.log", name);
 
-	for (char *c = p.text + strlen(LOG_FOLDER "/"); *c; c++)
-		if (*c == '/')
-			*c = '_';
+	one_component(p.text + strlen(LOG_FOLDER "/"));
 	if (age)
 		snprintf(p.text + (n < (int)sizeof(p.text) - 8 ? n : (int)sizeof(p.text) - 9), 8, ".%d", age);
 	return p;
@@ -55,8 +53,9 @@ static __attribute__((noreturn)) void stay(struct guest_config *c, uint32_t domi
 {
 	struct host h = { .conf = xl_conf() };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log = open_log(c->name);
-	char why[200];
 
+	/* A connection and hypercall memory belong to one process, and xenstored keeps a connection while any has it. */
+	xl_forked();
 	setsid();
 	dup2(null, 0);
 	dup2(log < 0 ? null : log, 1);
@@ -64,13 +63,12 @@ static __attribute__((noreturn)) void stay(struct guest_config *c, uint32_t domi
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (chdir("/"))
 		say_error(errno, "can't leave the current folder: %s", strerror(errno));
-	/* A connection and hypercall memory belong to one process. */
-	h.x = xc_open(why, sizeof(why));
-	h.xs = xs_open(0);
-	if (!h.x || !h.xs) {
-		say_error(errno, "%s", h.x ? "xenstored can't be reached" : why);
-		_exit(1);
-	}
+	if (null > 2)
+		close(null);
+	if (log > 2)
+		close(log);
+	h.x = xl_xc();
+	h.xs = xl_xs();
 	guest_sweep(&h);
 	_exit(guest_watch(&h, c, domid));
 }

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../libxenstore/batch.h"
-#include "json.h"
+#include "destroy.h"
 #include "xl.h"
 
 static void say(const char *format, va_list ap)
@@ -73,6 +73,7 @@ static void report(void *arg, bool is_error, const char *line)
 const struct reporter xl_reporter = { .say = report };
 
 static struct xc *hypervisor;
+static struct xs_handle *store;
 
 bool xl_have_xen(void)
 {
@@ -95,14 +96,22 @@ struct xc *xl_xc(void)
 
 struct xs_handle *xl_xs(void)
 {
-	static struct xs_handle *h;
-
-	if (!h) {
-		h = xs_open(0);
-		if (!h)
+	if (!store) {
+		store = xs_open(0);
+		if (!store)
 			xl_die("the store can't be reached (%s); is xenstored running?", strerror(errno));
 	}
-	return h;
+	return store;
+}
+
+void xl_forked(void)
+{
+	if (hypervisor)
+		xc_close(hypervisor);
+	if (store)
+		xs_daemon_destroy_postfork(store);
+	hypervisor = NULL;
+	store = NULL;
 }
 
 char *xl_read_file(const char *path, size_t *len)
@@ -296,14 +305,6 @@ const char *xl_shutdown_word(unsigned int code)
 }
 
 /* --- files of libxl --------------------------------------------------------- */
-
-static void userdata_path(char *path, size_t size, uint32_t domid, const uint8_t uuid[16], const char *kind)
-{
-	char text[40];
-
-	json_uuid(text, uuid);
-	snprintf(path, size, XL_USERDATA, domid, text, kind);
-}
 
 char *xl_userdata(uint32_t domid, const uint8_t uuid[16], const char *kind)
 {

@@ -47,7 +47,7 @@ const struct xl_verb xl_verbs[] = {
 		"destroy", verb_destroy, "vtTf",
 		"[options] <Domain>",
 		"End a guest at once, as if its power were cut",
-		"-f                         Allow domain 0 to be named.\n"
+		"-f                         Accepted; nothing holds it up.\n"
 		"-h                         Print this help.\n"
 	},
 	{

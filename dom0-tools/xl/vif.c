@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config.h"
+#include "config_parts.h"
 
 struct parse {
 	const char *where;
@@ -243,13 +243,7 @@ int vif_parse(struct vif_config *vif, const char *const *pieces, int n, const ch
 
 void vif_free(struct vif_config *vif)
 {
-	free(vif->bridge);
-	free(vif->gatewaydev);
-	free(vif->ip);
-	free(vif->script);
-	free(vif->ifname);
-	free(vif->model);
-	free(vif->backend);
+	FREE_ALL(vif->bridge, vif->gatewaydev, vif->ip, vif->script, vif->ifname, vif->model, vif->backend);
 	memset(vif, 0, sizeof(*vif));
 }
 

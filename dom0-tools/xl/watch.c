@@ -19,6 +19,7 @@
 #include <xen/sched.h>
 #include "../libxenstore/batch.h"
 #include "destroy.h"
+#include "xl.h"
 
 #define DUMP_FOLDER	"/var/lib/xen/dump"
 
@@ -89,11 +90,13 @@ static int wait_for_end(struct host *h, uint32_t domid, const uint8_t uuid[16], 
 static void dump_core(const struct guest_config *c, uint32_t domid)
 {
 	char path[512], number[16];
-	int status = 1;
+	int status = 1, folder;
 	pid_t pid;
 
 	mkdir(DUMP_FOLDER, 0700);
-	snprintf(path, sizeof(path), DUMP_FOLDER "/%s", c->name);
+	folder = snprintf(path, sizeof(path), DUMP_FOLDER "/");
+	snprintf(path + folder, sizeof(path) - folder, "%s", c->name);
+	one_component(path + folder);
 	snprintf(number, sizeof(number), "%u", domid);
 	pid = fork();
 	if (!pid) {
@@ -154,8 +157,8 @@ static int rename_old(struct host *h, struct guest_config *c, uint32_t domid)
 	if (err)
 		say_error(-err, "xenstored: %s: %s", b.failed, strerror(-err));
 	batch_free(&b);
-	userdata_path(old_path, sizeof(old_path), domid, c->uuid);
-	userdata_path(new_path, sizeof(new_path), domid, uuid);
+	userdata_path(old_path, sizeof(old_path), domid, c->uuid, "libxl-json");
+	userdata_path(new_path, sizeof(new_path), domid, uuid, "libxl-json");
 	rename(old_path, new_path);
 	fprintf(stderr, "domain %u stays, as %s\n", domid, name);
 	return err;
@@ -183,6 +186,40 @@ static enum next act(struct host *h, struct guest_config *c, uint32_t domid, enu
 	return action == ACTION_RESTART || action == ACTION_COREDUMP_RESTART ? NEXT_RESTART : NEXT_END;
 }
 
+/* xl rename may have been used; the guest keeps that name when it is made anew. */
+static void learn_name(struct host *h, struct guest_config *c, uint32_t domid)
+{
+	char path[48], *name;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+	name = xs_read(h->xs, XBT_NULL, path, NULL);
+	if (name && *name) {
+		free(c->name);
+		c->name = name;
+	} else {
+		free(name);
+	}
+}
+
+/* What xl config-update has kept for the next start; the UUID stays. */
+static void learn_config(struct host *h, struct guest_config *c, uint32_t domid)
+{
+	char *text = xl_userdata(domid, c->uuid, "xl");
+	struct guest_config next;
+
+	if (!text)
+		return;
+	if (config_parse(&next, "config-update", text, strlen(text), NULL, h->conf, &xl_reporter)) {
+		fprintf(stderr, "the configuration of xl config-update can't be used; %s keeps the one it has\n", c->name);
+	} else {
+		memcpy(next.uuid, c->uuid, sizeof(next.uuid));
+		next.has_uuid = true;
+		config_free(c);
+		*c = next;
+	}
+	free(text);
+}
+
 int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
@@ -201,6 +238,8 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 				fprintf(stderr, "domain %u has been destroyed\n", domid);
 			return got < 0;
 		}
+		learn_config(h, c, domid);
+		learn_name(h, c, domid);
 		reason = info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
 		action = action_for(c, reason);
 		fprintf(stderr, "domain %u has shut down: %s (%u); what to do about it: %s\n", domid, reason_word(reason), reason,

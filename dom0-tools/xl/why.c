@@ -5,6 +5,9 @@
  * the console's log, devices' errors in the store, what was done about it in xl's own log. So the process that waits
  * for a guest's end has all of it written down first (xl why --keep), in /var/log/xen/why-NAME, where it stays until
  * the guest of that name ends once more; and create writes down why it failed.
+ *
+ * Guests write much of that. Which device has which backend is therefore read in the toolstack's part of the store, and
+ * their text is shown line by line, made printable, of a bounded length.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -49,7 +52,7 @@ static bool speaks_of(const char *line, size_t len, uint32_t domid)
 static char *hypervisor_log(size_t *len)
 {
 	const size_t most = 1 << 20;
-	char *text = malloc(most);
+	char *text = malloc(most + 1);
 	uint32_t index = 0;
 	int n;
 
@@ -65,7 +68,7 @@ static char *hypervisor_log(size_t *len)
 static void tell_hypervisor(FILE *out, uint32_t domid)
 {
 	const char *lines[LOG_LINES], *first = NULL;
-	size_t lens[LOG_LINES], first_len = 0, len;
+	size_t len;
 	unsigned int nr = 0;
 	char *text = hypervisor_log(&len);
 
@@ -74,20 +77,19 @@ static void tell_hypervisor(FILE *out, uint32_t domid)
 		size_t n = (end ? end : text + len) - line;
 
 		next = line + n + 1;
+		line[n] = 0;
 		if (!speaks_of(line, n, domid))
 			continue;
-		if (!first && memmem(line, n, "crash", 5)) {
+		printable(line);
+		if (!first && strstr(line, "crash"))
 			first = line;
-			first_len = n;
-		}
-		lines[nr % LOG_LINES] = line;
-		lens[nr++ % LOG_LINES] = n;
+		lines[nr++ % LOG_LINES] = line;
 	}
 	if (first)
-		fprintf(out, "  the hypervisor's reason: %.*s\n", (int)first_len, first);
+		fprintf(out, "  the hypervisor's reason: %s\n", first);
 	for (unsigned int i = nr > LOG_LINES ? nr - LOG_LINES : 0; i < nr; i++)
 		if (lines[i % LOG_LINES] != first)
-			fprintf(out, "  the hypervisor says: %.*s\n", (int)lens[i % LOG_LINES], lines[i % LOG_LINES]);
+			fprintf(out, "  the hypervisor says: %s\n", lines[i % LOG_LINES]);
 	free(text);
 }
 
@@ -129,7 +131,7 @@ static const char *state_word(const char *text)
 static void tell_error(FILE *out, const char *who, char *text)
 {
 	if (text && *text)
-		fprintf(out, "    %s says: %s\n", who, text);
+		fprintf(out, "    %s says: %.300s\n", who, printable(text));
 	free(text);
 }
 
@@ -137,7 +139,7 @@ static void tell_error(FILE *out, const char *who, char *text)
 static bool tell_device(FILE *out, uint32_t domid, const char *type, const char *id)
 {
 	char *state = xl_read("/local/domain/%u/device/%s/%s/state", domid, type, id);
-	char *backend = xl_read("/local/domain/%u/device/%s/%s/backend", domid, type, id);
+	char *backend = xl_read("/libxl/%u/device/%s/%s/backend", domid, type, id);
 	char *backend_state = backend ? xl_read("%s/state", backend) : NULL;
 	char *said = xl_read("/local/domain/%u/error/device/%s/%s/error", domid, type, id);
 	const char *tail = backend && !strncmp(backend, "/local/domain/", 14) ? strchr(backend + 14, '/') : NULL;
@@ -148,8 +150,8 @@ static bool tell_device(FILE *out, uint32_t domid, const char *type, const char 
 	if (!good) {
 		char *name = backend ? xl_read("%s/dev", backend) : NULL;
 
-		fprintf(out, "  device %s %s%s%s%s: the guest's end is %s, the backend's %s\n", type, id, name ? " (" : "",
-			name ? name : "", name ? ")" : "", state_word(state), state_word(backend_state));
+		fprintf(out, "  device %s %s%s%.40s%s: the guest's end is %s, the backend's %s\n", type, id, name ? " (" : "",
+			name ? printable(name) : "", name ? ")" : "", state_word(state), state_word(backend_state));
 		free(name);
 		tell_error(out, "the guest", said);
 		tell_error(out, "the backend", backend_said);
@@ -182,35 +184,43 @@ static bool tell_devices(FILE *out, uint32_t domid)
 	return any;
 }
 
+/* --- ends of texts ---------------------------------------------------------------------------- */
+
+/* Cuts the newlines at the end of a text off its length; returns where its last @most lines begin. */
+static char *last_lines(char *text, size_t *len, unsigned int most)
+{
+	char *line;
+
+	while (*len && text[*len - 1] == '\n')
+		text[--*len] = 0;
+	line = text + *len;
+	for (; line > text && most; most--)
+		do
+			line--;
+		while (line > text && line[-1] != '\n');
+	return line;
+}
+
 /* --- last words ---------------------------------------------------------------------------- */
 
 static void tell_console(FILE *out, const char *name)
 {
 	char text[4096] = "";
 	size_t len = console_last_words(name, text, sizeof(text));
-	const char *line = text + len;
-	unsigned int lines = 0;
+	char *line = last_lines(text, &len, CONSOLE_LINES);
 
-	while (len && text[len - 1] == '\n')
-		text[--len] = 0;
-	line = text + len;
-	while (line > text && lines < CONSOLE_LINES) {
-		do
-			line--;
-		while (line > text && line[-1] != '\n');
-		lines++;
-	}
 	if (len)
 		fprintf(out, "  its last words on the console:\n");
 	while (*line) {
 		size_t n = strcspn(line, "\n");
+		bool more = line[n];
 
-		fputs("    | ", out);
-		for (size_t i = 0; i < n; i++)
-			if ((unsigned char)line[i] >= ' ' || line[i] == '\t')
-				fputc(line[i], out);
-		fputc('\n', out);
-		line += n + !!line[n];
+		line[n] = 0;
+		/* Ends of lines are often two characters. */
+		if (n && line[n - 1] == '\r')
+			line[n - 1] = 0;
+		fprintf(out, "    | %s\n", printable(line));
+		line += n + more;
 	}
 }
 
@@ -255,9 +265,7 @@ static void kept_path(char *path, size_t size, const char *what, const char *nam
 	int n = snprintf(path, size, KEPT_FOLDER "/%s", what);
 
 	snprintf(path + n, size - n, "%s", name);
-	for (char *c = path + n; *c; c++)
-		if (*c == '/')
-			*c = '_';
+	one_component(path + n);
 }
 
 static FILE *kept_open(const char *name)
@@ -308,22 +316,13 @@ static int keep(uint32_t domid)
 static bool show_file(const char *what, const char *name, const char *heading, unsigned int most)
 {
 	char path[512], *text, *line;
-	unsigned int lines = 0;
 	size_t len;
 
 	kept_path(path, sizeof(path), what, name);
 	text = xl_read_file(path, &len);
 	if (!text)
 		return false;
-	while (len && text[len - 1] == '\n')
-		text[--len] = 0;
-	line = text + len;
-	while (line > text && lines < most) {
-		do
-			line--;
-		while (line > text && line[-1] != '\n');
-		lines++;
-	}
+	line = last_lines(text, &len, most);
 	if (heading && len)
 		printf("%s (%s):\n", heading, path);
 	for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n"))

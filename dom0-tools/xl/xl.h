@@ -15,8 +15,6 @@
 #include "../libxenctrl/xenctrl.h"
 #include "config.h"
 
-#define XL_USERDATA	"/var/lib/xen/userdata-d.%u.%s.%s"
-
 struct xl_globals {
 	int verbose;			/* how many -v */
 	bool dry_run;			/* -N */
@@ -33,6 +31,8 @@ struct xc *xl_xc(void);
 /* Is there a hypervisor? For the few verbs that do something without. */
 bool xl_have_xen(void);
 struct xs_handle *xl_xs(void);
+/* First thing in a child that lives on: gives up what is the parent's; the next use makes connections of its own. */
+void xl_forked(void);
 /* Read at first use, with its mistakes on stderr; defaults if there is no file. */
 const struct xl_conf *xl_conf(void);
 /* Reports go to stderr. */

@@ -82,7 +82,7 @@ REFUSED = {
 
 # Ours is stricter or kinder here, on purpose.
 OURS_REFUSES = {'vif=["mac=zz"]': "5:6: vif", 'vif=["mac=00:16:3e:01:02"]': "5:6: vif", 'disk=["/x,raw,zz"]': "5:7: disk",
-                'disk=["/a,,xvda","/b,,xvda"]': "5:18: disk"}
+                'disk=["/a,,xvda","/b,,xvda"]': "5:18: disk", 'vif=["devid=1",""]': "5:16: vif"}
 OURS_ACCEPTS = ['disk=["/x,raw,xvda,w,untrusted"]', 'memory=64\r\nmaxmem=65\r', 'extra="\\x41"', 'cpus="none"']
 
 

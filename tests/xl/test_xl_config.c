@@ -306,6 +306,48 @@ static void json_is_that_of_libxl(void **state)
 	free(json);
 }
 
+static void keys_that_do_nothing_say_so(void **state)
+{
+	assert_int_equal(parse(HEAD "p9=['tag=a,path=/x,security_model=none']\nslice=5\nseclabel='x'\ne820_host=1\ncpuid='host'\n",
+			       NULL), 0);
+	assert_int_equal(warnings, 5);
+	assert_non_null(strstr(said, "f:3:4: p9: not supported yet; the guest has none"));
+	config_free(&c);
+	assert_int_equal(parse(HEAD "e820_host=0\n", NULL), 0);
+	assert_int_equal(warnings, 5);
+}
+
+static void two_interfaces_never_have_one_devid(void **state)
+{
+	assert_int_equal(parse(HEAD "vif=['devid=1', '']\n", NULL), -22);
+	assert_non_null(strstr(said, "vif: 1 is the devid of another interface already"));
+}
+
+static void text_of_a_guest_is_made_printable(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "plain \303\244\342\202\254\360\237\220\247", "plain \303\244\342\202\254\360\237\220\247" },
+		{ "\033[2J\r\nxl: all is well\177", "?[2J??xl: all is well?" },
+		{ "\302\2331m", "??1m" },				/* CSI in one character */
+		{ "\2331m \344 \342\202", "?1m ? ??" },		/* Latin-1, and cut off */
+	};
+
+	assert_null(printable(NULL));
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		char text[64];
+
+		strcpy(text, pairs[i][0]);
+		assert_string_equal(printable(text), pairs[i][1]);
+	}
+}
+
+static void a_name_stays_in_its_folder(void **state)
+{
+	char name[] = "../../etc/passwd";
+
+	assert_string_equal(one_component(name), ".._.._etc_passwd");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -317,6 +359,8 @@ int main(void)
 		CASE(xl_conf_gives_defaults), CASE(lists_of_cpus_apply_from_left_to_right), CASE(maps_are_written_as_lists),
 		CASE(names_of_devices_have_their_numbers), CASE(words_of_block_attach_are_one_specification),
 		CASE(rates_are_bytes_per_interval), CASE(macs_are_checked), CASE(json_is_that_of_libxl),
+		CASE(keys_that_do_nothing_say_so),
+		CASE(two_interfaces_never_have_one_devid), CASE(text_of_a_guest_is_made_printable), CASE(a_name_stays_in_its_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
