@@ -25,12 +25,17 @@ SHORT = 6
 BUILD_SECONDS, RUN_SECONDS = 900, 300
 
 
+def included(name):
+    """The makefiles that `name` includes, and those that they include."""
+    with open(os.path.join(TOP, name), encoding="utf-8") as file:
+        names = [word for line in re.findall(r"^include (.*)$", file.read(), re.MULTILINE) for word in line.split()]
+    return names + [more for each in names for more in included(each)]
+
+
 def copy_tree():
     """Make build/mutants a copy of the sources and of the host objects."""
     shutil.rmtree(TREE, ignore_errors=True)
-    with open(os.path.join(TOP, "Makefile"), encoding="utf-8") as file:
-        fragments = [name for line in re.findall(r"^include (.*)$", file.read(), re.MULTILINE) for name in line.split()]
-    for name in COPIED + [name for name in fragments if not name.startswith("tests/host/")]:
+    for name in COPIED + [name for name in included("Makefile") if not name.startswith("tests/host/")]:
         source, target = os.path.join(TOP, name), os.path.join(TREE, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(source):
