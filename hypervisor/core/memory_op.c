@@ -467,22 +467,6 @@ out:
 	return rc;
 }
 
-/* A PV domain has no table of its physical memory that could be changed. */
-static long physmap(u64 arg)
-{
-	struct domain *d;
-	domid_t id;
-	long rc;
-
-	if (copy_from_guest(&id, arg, sizeof(id)))
-		return -EFAULT;
-	d = reservation_target(id, &rc);
-	if (!d)
-		return rc;
-	hypercall_target_put(d);
-	return -EACCES;
-}
-
 /* The caller's own map, which a toolstack may be about to replace. */
 static long own_map(struct domain *d, u64 arg)
 {
@@ -504,7 +488,7 @@ static long machphys_mapping(u64 arg)
 	return copy_to_guest(arg, &m, sizeof(m)) ? -EFAULT : 0;
 }
 
-/* Answers about one domain, named by *arg. */
+/* Answers about one domain, which *arg begins with. */
 static long about_domain(unsigned cmd, u64 arg)
 {
 	struct domain *d;
@@ -517,6 +501,12 @@ static long about_domain(unsigned cmd, u64 arg)
 	if (!d)
 		return rc;
 	switch (cmd) {
+	case XENMEM_add_to_physmap:
+	case XENMEM_remove_from_physmap:
+	case XENMEM_add_to_physmap_batch:
+		/* A PV domain has no table of its physical memory that could be changed. */
+		rc = -EACCES;
+		break;
 	case XENMEM_current_reservation:
 		rc = d->tot_pages;
 		break;
@@ -551,6 +541,9 @@ HYPERCALL(hc_memory_op)
 	case XENMEM_current_reservation:
 	case XENMEM_maximum_reservation:
 	case XENMEM_maximum_gpfn:
+	case XENMEM_add_to_physmap:
+	case XENMEM_remove_from_physmap:
+	case XENMEM_add_to_physmap_batch:
 		return about_domain(cmd, a2);
 	case XENMEM_memory_map:
 		return own_map(d, a2);
@@ -562,10 +555,6 @@ HYPERCALL(hc_memory_op)
 		return machphys_mfn_list(a2);
 	case XENMEM_acquire_resource:
 		return acquire_resource(cmd, a2, start);
-	case XENMEM_add_to_physmap:
-	case XENMEM_remove_from_physmap:
-	case XENMEM_add_to_physmap_batch:
-		return physmap(a2);
 	case XENMEM_get_sharing_freed_pages:
 	case XENMEM_get_sharing_shared_pages:
 		return access_machine(d) ? 0 : -EPERM;
