@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Packets from ring to tap and back; see queue.h. What may be lost or sent when a worker is killed: protocol.h, 3 and 4.
+ *
+ * Memory: each part of a packet from the guest has a page of ours, at the same offset, so that one grant copy brings it.
+ * Packets for the guest lie one behind the other, each from a page boundary on and with the tap's header right before it.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include "queue.h"
+
+/* linux/include/uapi/xen/gntdev.h, evtchn.h */
+struct copy {
+	union copy_end {
+		void *here;
+		struct {
+			uint32_t ref;
+			uint16_t offset, domid;
+		} there;
+	} from, to;
+	uint16_t size, flags;
+	int16_t status;
+};
+struct copy_call {
+	uint32_t count;
+	struct copy *copies;
+};
+_Static_assert(sizeof(struct copy) == 24 && sizeof(struct copy_call) == 16, "gntdev.h");
+#define IOCTL_COPY	(('G' << 8) | 8 | (3ul << 30) | sizeof(struct copy_call) << 16)
+#define IOCTL_NOTIFY	(('E' << 8) | 4 | sizeof(uint32_t) << 16)
+
+#define TX_REQUESTS	128u	/* taken at a time */
+#define RX_PAGES	NET_SLOTS
+#define RX_PACKETS	NET_SLOTS	/* read from the tap at a time, those that are dropped included */
+#define FRAME_PAGES	(NET_FRAME_MAX / NET_PAGE)
+#define HEADER		sizeof(struct virtio_net_hdr)
+
+struct queue {
+	struct card *card;
+	struct card_queue *shared;
+	struct net_ring tx, rx;
+	int tap, events, epoll;
+	uint32_t masked[2];		/* ports with an event that was taken and not yet unmasked */
+	unsigned int masked_count;
+	bool tap_ready;			/* the tap may have a packet */
+	bool tap_asked;			/* epoll looks at the tap */
+	uint64_t sleep_until;		/* the rate allows no more till then; 0 */
+	uint32_t held;			/* bytes of a packet at the buffer's start for which there was no room, its header not counted */
+	uint8_t *tx_buffer, *rx_buffer;	/* NET_SLOTS pages; RX_PAGES + FRAME_PAGES + 1, the first for a header alone */
+	struct copy copies[NET_SLOTS];
+	struct net_tx_batch tx_batch;
+	struct net_rx_batch rx_batch;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void notify(struct queue *q, uint32_t port)
+{
+	ioctl(q->events, IOCTL_NOTIFY, &port);
+}
+
+/* All of them, or none was done and each has failed. */
+static void do_copies(struct queue *q, unsigned int count)
+{
+	struct copy_call call = { count, q->copies };
+
+	if (!count || !ioctl(q->card->gntdev, IOCTL_COPY, &call))
+		return;
+	for (unsigned int i = 0; i < count; i++)
+		q->copies[i].status = GNTST_general_error;
+}
+
+/* --- from the guest ------------------------------------------------------------------ */
+
+static unsigned int plan_tx_copies(struct queue *q)
+{
+	const struct net_tx_batch *batch = &q->tx_batch;
+
+	for (unsigned int i = 0; i < batch->part_count; i++) {
+		const struct net_part *part = &batch->part[i];
+		struct copy *c = &q->copies[i];
+
+		c->from.there.ref = part->gref;
+		c->from.there.offset = part->offset;
+		c->from.there.domid = q->card->memory->domid;
+		c->to.here = q->tx_buffer + i * NET_PAGE + part->offset;
+		c->size = part->size;
+		c->flags = GNTCOPY_source_gref;
+		c->status = GNTST_okay;
+	}
+	return batch->part_count;
+}
+
+static bool parts_came(const struct queue *q, const struct net_packet *p)
+{
+	for (unsigned int i = 0; i < p->parts; i++)
+		if (q->copies[p->part + i].status != GNTST_okay)
+			return false;
+	return true;
+}
+
+/*
+ * The packet as pieces for writev(), behind the header. Where its headers are to be parsed they must be in one piece: if the
+ * first part is too short, they are gathered in @front. Returns how many pieces.
+ */
+static unsigned int lay_out(struct queue *q, const struct net_packet *p, uint8_t *front, struct iovec *iov)
+{
+	uint32_t have = 0, want = p->size < NET_FRONT_MAX ? p->size : NET_FRONT_MAX;
+	unsigned int count = 0, part = 0;
+	uint32_t skip = 0;
+
+	if (q->tx_batch.part[p->part].size < want && (p->csum_blank || p->gso_type)) {
+		for (; have < want; part += have < want) {
+			const struct net_part *from = &q->tx_batch.part[p->part + part];
+			uint32_t size = from->size < want - have ? from->size : want - have;
+
+			memcpy(front + have, q->tx_buffer + (p->part + part) * NET_PAGE + from->offset, size);
+			have += size;
+			skip = size;
+		}
+		iov[count++] = (struct iovec){ front, have };
+	}
+	for (; part < p->parts; part++, skip = 0) {
+		const struct net_part *from = &q->tx_batch.part[p->part + part];
+
+		if (from->size > skip)
+			iov[count++] = (struct iovec){ q->tx_buffer + (p->part + part) * NET_PAGE + from->offset + skip,
+						       from->size - skip };
+	}
+	return count;
+}
+
+static int16_t change_groups(struct queue *q, const struct net_packet *p)
+{
+	struct card *card = q->card;
+	bool good = true;
+
+	pthread_mutex_lock(&card->lock);
+	if (p->group_action == XEN_NETIF_EXTRA_TYPE_MCAST_ADD)
+		good = net_group_add(&card->memory->groups, p->group);
+	else
+		net_group_remove(&card->memory->groups, p->group);
+	pthread_mutex_unlock(&card->lock);
+	return good ? NETIF_RSP_OKAY : NETIF_RSP_ERROR;
+}
+
+/* One packet, answered first (protocol.h, 4). */
+static void send_one(struct queue *q, unsigned int number)
+{
+	const struct net_packet *p = &q->tx_batch.packet[number];
+	struct net_journal *journal = &q->shared->journal;
+	struct card_counts *counts = &q->shared->from_guest;
+	struct iovec iov[XEN_NETIF_NR_SLOTS_MIN + 3];
+	struct virtio_net_hdr header;
+	uint8_t front[NET_FRONT_MAX];
+	const char *problem = p->refused;
+	unsigned int pieces;
+
+	if (p->group_action && !problem) {
+		net_tx_done(&q->tx, journal, &q->tx_batch, number, change_groups(q, p));
+		return;
+	}
+	if (!problem && !parts_came(q, p))
+		problem = "a page that is not granted";
+	if (!problem) {
+		pieces = lay_out(q, p, front, iov + 1);
+		problem = net_to_tap(p, iov[1].iov_base, iov[1].iov_len, &header);
+	}
+	net_tx_done(&q->tx, journal, &q->tx_batch, number, problem ? NETIF_RSP_ERROR : NETIF_RSP_OKAY);
+	if (problem) {
+		if (!counts->refused++)
+			q->card->log("the guest sends what can't be taken: %s (said once)", problem);
+		return;
+	}
+	iov[0] = (struct iovec){ &header, HEADER };
+	if (writev(q->tap, iov, pieces + 1) < 0) {
+		counts->lost++;		/* the interface is down, or dom0 has no memory */
+	} else {
+		counts->packets++;
+		counts->bytes += p->size;
+	}
+}
+
+/* Gives back what is more than the rate allows, and says until when. */
+static void limit_rate(struct queue *q)
+{
+	struct card *card = q->card;
+	struct net_rate *rate = &card->memory->rate;
+	uint64_t now = now_ns();
+	unsigned int i;
+
+	pthread_mutex_lock(&card->lock);
+	for (i = 0; i < q->tx_batch.packet_count; i++)
+		if (!net_rate_take(rate, now, q->tx_batch.packet[i].size))
+			break;
+	q->sleep_until = i < q->tx_batch.packet_count ? rate->next : 0;
+	pthread_mutex_unlock(&card->lock);
+	net_tx_give_back(&q->tx, &q->tx_batch, q->tx_batch.packet_count - i);
+}
+
+/* One batch; true if there was any. */
+static bool send_some(struct queue *q)
+{
+	unsigned int packets;
+
+	if (q->sleep_until && now_ns() < q->sleep_until)
+		return false;
+	q->sleep_until = 0;
+	packets = net_tx_take(&q->tx, &q->tx_batch, TX_REQUESTS);
+	if (packets && q->card->memory->rate.bytes) {
+		limit_rate(q);
+		packets = q->tx_batch.packet_count;
+	}
+	if (!packets)
+		return false;
+	do_copies(q, plan_tx_copies(q));
+	for (unsigned int i = 0; i < packets; i++)
+		send_one(q, i);
+	if (net_tx_show(&q->tx, &q->shared->journal))
+		notify(q, q->shared->tx_port);
+	return true;
+}
+
+/* --- to the guest -------------------------------------------------------------------- */
+
+/* Where a packet at page @page begins; the tap's header is before it. */
+static uint8_t *rx_packet(struct queue *q, unsigned int page)
+{
+	return q->rx_buffer + (page + 1) * NET_PAGE;
+}
+
+static bool unwanted(const struct queue *q, const uint8_t *packet)
+{
+	return q->card->memory->groups_wanted && net_group_filtered(&q->card->memory->groups, packet);
+}
+
+/* Puts a packet of @size bytes into the batch. False if the ring has no room for it. */
+static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsigned int *copies)
+{
+	uint8_t *packet = rx_packet(q, page);
+	struct card_counts *counts = &q->shared->to_guest;
+	struct net_rx_copy parts[FRAME_PAGES];
+	struct virtio_net_hdr header;
+	struct net_rx_packet p;
+	const char *problem;
+	unsigned int count;
+
+	memcpy(&header, packet - HEADER, HEADER);
+	problem = net_from_tap(&header, packet, size, &q->card->memory->takes, &p);
+	if (problem) {
+		if (!counts->refused++)
+			q->card->log("a packet for the guest can't be delivered: %s (said once)", problem);
+		return true;
+	}
+	count = net_rx_take(&q->rx, &q->rx_batch, &p, parts);
+	if (!count)
+		return false;
+	for (unsigned int i = 0; i < count; i++) {
+		struct copy *c = &q->copies[(*copies)++];
+
+		c->from.here = packet + parts[i].from;
+		c->to.there.ref = parts[i].gref;
+		c->to.there.offset = 0;
+		c->to.there.domid = q->card->memory->domid;
+		c->size = parts[i].size;
+		c->flags = GNTCOPY_dest_gref;
+		/* Until the copy is done: which answer it is for. */
+		c->status = parts[i].slot;
+	}
+	counts->packets++;
+	counts->bytes += size;
+	return true;
+}
+
+/* What a packet took of the buffer, so that the next one's header has room before it. */
+static unsigned int pages_of(uint32_t size)
+{
+	return (size + HEADER + NET_PAGE - 1) / NET_PAGE;
+}
+
+/* Keeps a packet for which the ring has no room. */
+static void hold(struct queue *q, unsigned int page, uint32_t size)
+{
+	if (page)
+		memmove(rx_packet(q, 0) - HEADER, rx_packet(q, page) - HEADER, HEADER + size);
+	q->held = size;
+}
+
+/* The next packet at page @page: its bytes, or 0 if the tap has none now. */
+static uint32_t read_packet(struct queue *q, unsigned int page)
+{
+	ssize_t size = read(q->tap, rx_packet(q, page) - HEADER, HEADER + NET_FRAME_MAX);
+
+	if (size > (ssize_t)HEADER)
+		return size - HEADER;
+	q->tap_ready = false;
+	return 0;
+}
+
+static void finish_rx(struct queue *q, unsigned int copies)
+{
+	uint16_t slot[NET_SLOTS];
+
+	for (unsigned int i = 0; i < copies; i++) {
+		slot[i] = q->copies[i].status;
+		q->copies[i].status = GNTST_okay;
+	}
+	do_copies(q, copies);
+	for (unsigned int i = 0; i < copies; i++)
+		if (q->copies[i].status != GNTST_okay) {
+			net_rx_failed(&q->rx_batch, slot[i]);
+			q->shared->to_guest.lost++;
+		}
+	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch))
+		notify(q, q->shared->rx_port);
+}
+
+/* One batch; true if there was any. */
+static bool receive_some(struct queue *q)
+{
+	unsigned int page = 0, copies = 0;
+	uint32_t size;
+
+	if (!q->tap_ready && !q->held)
+		return false;
+	for (int i = 0; i < RX_PACKETS && page + FRAME_PAGES <= RX_PAGES && net_ring_waiting(&q->rx); i++) {
+		size = q->held ? q->held : read_packet(q, page);
+		q->held = 0;
+		if (!size)
+			break;
+		if (unwanted(q, rx_packet(q, page)))
+			continue;
+		if (!put_packet(q, page, size, &copies)) {
+			hold(q, page, size);
+			break;
+		}
+		page += pages_of(size);
+	}
+	if (copies)
+		finish_rx(q, copies);
+	return copies;
+}
+
+/* --- waiting ----------------------------------------------------------------------------- */
+
+/* Whether the tap is to wake us: not while the guest has no room. */
+static bool ask_tap(struct queue *q, bool asked)
+{
+	struct epoll_event e = { .events = asked ? EPOLLIN : 0, .data.fd = q->tap };
+
+	if (q->tap_asked == asked)
+		return true;
+	q->tap_asked = asked;
+	return !epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->tap, &e);
+}
+
+/* Both rings are told to wake us. True if there is something to do already. */
+static bool arm(struct queue *q)
+{
+	bool blocked = q->held || (q->tap_ready && !net_ring_waiting(&q->rx));
+
+	if (!q->sleep_until && net_ring_arm(&q->tx, 1))
+		return true;
+	/* A held packet may need all 18 slots; a frontend that offers fewer at a time than that gets no such packet. */
+	if (blocked && net_ring_arm(&q->rx, q->held ? net_rx_slots(q->held, true) : 1))
+		return true;
+	if (!ask_tap(q, !blocked))
+		q->tx.broken = "the tap is gone";
+	return q->tx.broken || q->rx.broken;
+}
+
+static void take_events(struct queue *q)
+{
+	ssize_t got = read(q->events, q->masked + q->masked_count, sizeof(q->masked) - q->masked_count * sizeof(q->masked[0]));
+
+	if (got > 0)
+		q->masked_count += got / sizeof(q->masked[0]);
+}
+
+static void unmask_events(struct queue *q)
+{
+	if (q->masked_count && write(q->events, q->masked, q->masked_count * sizeof(q->masked[0])) < 0)
+		q->tx.broken = "its event channels are gone";
+	q->masked_count = 0;
+}
+
+static void wait_for_work(struct queue *q)
+{
+	struct epoll_event e[2];
+	int timeout = -1, got;
+
+	unmask_events(q);
+	if (q->sleep_until) {
+		uint64_t now = now_ns();
+
+		timeout = q->sleep_until <= now ? 0 : (q->sleep_until - now) / 1000000 + 1;
+	}
+	got = epoll_wait(q->epoll, e, 2, timeout);
+	for (int i = 0; i < got; i++) {
+		if (e[i].data.fd == q->tap)
+			q->tap_ready = true;
+		else
+			take_events(q);
+		if (e[i].events & (EPOLLERR | EPOLLHUP) && !(e[i].events & EPOLLIN))
+			q->tx.broken = "a descriptor has failed";
+	}
+}
+
+const char *queue_run(struct queue *q)
+{
+	while (!q->tx.broken && !q->rx.broken) {
+		bool sent = send_some(q), received = receive_some(q);
+
+		if (!sent && !received && !arm(q))
+			wait_for_work(q);
+	}
+	return q->tx.broken ? q->tx.broken : q->rx.broken;
+}
+
+/* --- the beginning ------------------------------------------------------------------------- */
+
+static void *pages(unsigned int count)
+{
+	void *p = mmap(NULL, (size_t)count * NET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+	struct epoll_event tap = { .events = EPOLLIN, .data.fd = card->tap[number] };
+	struct epoll_event events = { .events = EPOLLIN, .data.fd = card->events[number] };
+
+	if (!q)
+		return NULL;
+	q->card = card;
+	q->shared = &card->memory->queue[number];
+	q->tap = card->tap[number];
+	q->events = card->events[number];
+	q->tap_ready = q->tap_asked = true;
+	q->epoll = epoll_create1(EPOLL_CLOEXEC);
+	q->tx_buffer = pages(NET_SLOTS);
+	q->rx_buffer = pages(RX_PAGES + FRAME_PAGES + 1);
+	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->tap, &tap) ||
+	    epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->events, &events))
+		return NULL;
+	if (net_tx_attach(&q->tx, tx_page, &q->shared->journal) && net_rx_attach(&q->rx, rx_page, &q->shared->journal)) {
+		/* Events that the dead worker took and did not unmask: writing the ports does it, and does no harm. */
+		q->masked[0] = q->shared->tx_port;
+		q->masked[1] = q->shared->rx_port;
+		q->masked_count = 2;
+		unmask_events(q);
+		notify(q, q->shared->tx_port);
+		if (q->shared->rx_port != q->shared->tx_port)
+			notify(q, q->shared->rx_port);
+	}
+	return q;
+}
