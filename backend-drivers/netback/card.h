@@ -2,9 +2,11 @@
 /*
  * A network card as its worker has it, and the memory that it shares with the keeper.
  *
- * struct card_memory is made by the keeper, zeroed, when the frontend connects, and goes when it disconnects; workers come
- * and go over it. What it tells: [K] the keeper writes, before a worker is started unless it says so; [W] the worker
- * writes; [Q] the thread of that queue writes.
+ * struct card_memory is the kind's part of the memory (../common/shared.h): zeroed when the frontend connects, gone when it
+ * disconnects; workers come and go over it. [K] the keeper writes, before a worker is started unless it says so; [W] the
+ * worker writes; [Q] the thread of that queue writes.
+ *
+ * The worker's own descriptors are the taps of all queues, then the event channels of all queues.
  */
 #ifndef NETBACK_CARD_H
 #define NETBACK_CARD_H
@@ -14,8 +16,8 @@
 #include "protocol.h"
 #include "rate.h"
 
-#define CARD_QUEUES_MAX	8
-#define CARD_VERSION	1
+#define CARD_QUEUES_MAX	4
+#define CARD_LAYOUT	1	/* another number for each change of struct card_memory */
 
 /* Counted since the frontend connected. */
 struct card_counts {
@@ -27,27 +29,24 @@ struct card_counts {
 struct card_queue {
 	struct net_journal journal;	/* [Q] */
 	struct card_counts from_guest, to_guest;	/* [Q] */
+	uint32_t begun;			/* [Q] the journal has been set to where the rings are */
 	uint32_t tx_port, rx_port;	/* [K] local; the same where the frontend has one for both */
+	uint32_t tx_ref, rx_ref;	/* [K] grants of the ring pages */
 };
 
 struct card_memory {
-	uint32_t version;		/* [K] */
-	uint32_t domid;			/* [K] */
 	uint32_t queue_count;		/* [K] */
 	uint32_t groups_wanted;		/* [K] at any time: only those multicast groups, please */
 	struct net_takes takes;		/* [K] */
-	uint32_t rate_lock;		/* [W] */
-	struct net_rate rate;		/* [K], then [W] under rate_lock */
-	struct net_groups groups;	/* [W] under rate_lock; read without, a group more or less is no harm */
+	struct net_rate rate;		/* [K] bytes and period, at any time; [W] the rest, under card.lock */
+	struct net_groups groups;	/* [W] under card.lock; read without it, for a group more or less is no harm */
 	struct card_queue queue[CARD_QUEUES_MAX];
 };
 
 struct card {
 	struct card_memory *memory;
-	int gntdev;
-	int tap[CARD_QUEUES_MAX], events[CARD_QUEUES_MAX];
-	pthread_mutex_t lock;		/* what [W] says rate_lock of, within this worker */
-	void (*log)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+	uint32_t domid;
+	pthread_mutex_t lock;		/* for what the queues share */
 };
 
 #endif

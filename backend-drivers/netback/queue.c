@@ -5,7 +5,7 @@
  * Memory: each part of a packet from the guest has a page of ours, at the same offset, so that one grant copy brings it.
  * Packets for the guest lie one behind the other, each from a page boundary on and with the tap's header right before it.
  */
-#include <errno.h>
+#include <seccomp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,10 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#include "../common/worker.h"
 #include "queue.h"
 
-/* linux/include/uapi/xen/gntdev.h, evtchn.h */
+/* linux/include/uapi/xen/gntdev.h */
 struct copy {
 	union copy_end {
 		void *here;
@@ -34,8 +35,7 @@ struct copy_call {
 	struct copy *copies;
 };
 _Static_assert(sizeof(struct copy) == 24 && sizeof(struct copy_call) == 16, "gntdev.h");
-#define IOCTL_COPY	(('G' << 8) | 8 | (3ul << 30) | sizeof(struct copy_call) << 16)
-#define IOCTL_NOTIFY	(('E' << 8) | 4 | sizeof(uint32_t) << 16)
+#define GRANT_COPY	_IOC(_IOC_NONE, 'G', 8, 16)
 
 #define TX_REQUESTS	128u	/* taken at a time */
 #define RX_PAGES	NET_SLOTS
@@ -47,6 +47,7 @@ struct queue {
 	struct card *card;
 	struct card_queue *shared;
 	struct net_ring tx, rx;
+	unsigned int number;
 	int tap, events, epoll;
 	uint32_t masked[2];		/* ports with an event that was taken and not yet unmasked */
 	unsigned int masked_count;
@@ -70,7 +71,7 @@ static uint64_t now_ns(void)
 
 static void notify(struct queue *q, uint32_t port)
 {
-	ioctl(q->events, IOCTL_NOTIFY, &port);
+	ioctl(q->events, EVTCHN_NOTIFY, &port);
 }
 
 /* All of them, or none was done and each has failed. */
@@ -78,7 +79,7 @@ static void do_copies(struct queue *q, unsigned int count)
 {
 	struct copy_call call = { count, q->copies };
 
-	if (!count || !ioctl(q->card->gntdev, IOCTL_COPY, &call))
+	if (!count || !ioctl(FD_GRANTS, GRANT_COPY, &call))
 		return;
 	for (unsigned int i = 0; i < count; i++)
 		q->copies[i].status = GNTST_general_error;
@@ -96,7 +97,7 @@ static unsigned int plan_tx_copies(struct queue *q)
 
 		c->from.there.ref = part->gref;
 		c->from.there.offset = part->offset;
-		c->from.there.domid = q->card->memory->domid;
+		c->from.there.domid = q->card->domid;
 		c->to.here = q->tx_buffer + i * NET_PAGE + part->offset;
 		c->size = part->size;
 		c->flags = GNTCOPY_source_gref;
@@ -183,7 +184,7 @@ static void send_one(struct queue *q, unsigned int number)
 	net_tx_done(&q->tx, journal, &q->tx_batch, number, problem ? NETIF_RSP_ERROR : NETIF_RSP_OKAY);
 	if (problem) {
 		if (!counts->refused++)
-			q->card->log("the guest sends what can't be taken: %s (said once)", problem);
+			worker_log("the guest sends what can't be taken: %s (said once)", problem);
 		return;
 	}
 	iov[0] = (struct iovec){ &header, HEADER };
@@ -263,7 +264,7 @@ static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsign
 	problem = net_from_tap(&header, packet, size, &q->card->memory->takes, &p);
 	if (problem) {
 		if (!counts->refused++)
-			q->card->log("a packet for the guest can't be delivered: %s (said once)", problem);
+			worker_log("a packet for the guest can't be delivered: %s (said once)", problem);
 		return true;
 	}
 	count = net_rx_take(&q->rx, &q->rx_batch, &p, parts);
@@ -275,7 +276,7 @@ static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsign
 		c->from.here = packet + parts[i].from;
 		c->to.there.ref = parts[i].gref;
 		c->to.there.offset = 0;
-		c->to.there.domid = q->card->memory->domid;
+		c->to.there.domid = q->card->domid;
 		c->size = parts[i].size;
 		c->flags = GNTCOPY_dest_gref;
 		/* Until the copy is done: which answer it is for. */
@@ -337,7 +338,7 @@ static bool receive_some(struct queue *q)
 
 	if (!q->tap_ready && !q->held)
 		return false;
-	for (int i = 0; i < RX_PACKETS && page + FRAME_PAGES <= RX_PAGES && net_ring_waiting(&q->rx); i++) {
+	for (unsigned int i = 0; i < RX_PACKETS && page + FRAME_PAGES <= RX_PAGES && net_ring_waiting(&q->rx); i++) {
 		size = q->held ? q->held : read_packet(q, page);
 		q->held = 0;
 		if (!size)
@@ -358,14 +359,13 @@ static bool receive_some(struct queue *q)
 /* --- waiting ----------------------------------------------------------------------------- */
 
 /* Whether the tap is to wake us: not while the guest has no room. */
-static bool ask_tap(struct queue *q, bool asked)
+static void ask_tap(struct queue *q, bool asked)
 {
 	struct epoll_event e = { .events = asked ? EPOLLIN : 0, .data.fd = q->tap };
 
-	if (q->tap_asked == asked)
-		return true;
+	if (q->tap_asked != asked && epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->tap, &e))
+		worker_die("the tap can't be watched: %m");
 	q->tap_asked = asked;
-	return !epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->tap, &e);
 }
 
 /* Both rings are told to wake us. True if there is something to do already. */
@@ -378,8 +378,7 @@ static bool arm(struct queue *q)
 	/* A held packet may need all 18 slots; a frontend that offers fewer at a time than that gets no such packet. */
 	if (blocked && net_ring_arm(&q->rx, q->held ? net_rx_slots(q->held, true) : 1))
 		return true;
-	if (!ask_tap(q, !blocked))
-		q->tx.broken = "the tap is gone";
+	ask_tap(q, !blocked);
 	return q->tx.broken || q->rx.broken;
 }
 
@@ -394,7 +393,7 @@ static void take_events(struct queue *q)
 static void unmask_events(struct queue *q)
 {
 	if (q->masked_count && write(q->events, q->masked, q->masked_count * sizeof(q->masked[0])) < 0)
-		q->tx.broken = "its event channels are gone";
+		worker_die("the event channels can't be unmasked: %m");
 	q->masked_count = 0;
 }
 
@@ -415,12 +414,12 @@ static void wait_for_work(struct queue *q)
 			q->tap_ready = true;
 		else
 			take_events(q);
-		if (e[i].events & (EPOLLERR | EPOLLHUP) && !(e[i].events & EPOLLIN))
-			q->tx.broken = "a descriptor has failed";
+		if (!(e[i].events & EPOLLIN))
+			worker_die("%s can't be read", e[i].data.fd == q->tap ? "the tap" : "the event channels");
 	}
 }
 
-const char *queue_run(struct queue *q)
+void queue_run(struct queue *q)
 {
 	while (!q->tx.broken && !q->rx.broken) {
 		bool sent = send_some(q), received = receive_some(q);
@@ -428,8 +427,15 @@ const char *queue_run(struct queue *q)
 		if (!sent && !received && !arm(q))
 			wait_for_work(q);
 	}
-	return q->tx.broken ? q->tx.broken : q->rx.broken;
+	worker_misbehaves("queue %u, %s: %s", q->number, q->tx.broken ? "from the guest" : "to the guest",
+			  q->tx.broken ? q->tx.broken : q->rx.broken);
 }
+
+const struct worker_rule queue_calls[] = {
+	{ SCMP_SYS(epoll_wait), -1 }, { SCMP_SYS(writev), -1 }, { SCMP_SYS(epoll_ctl), -1 }, { SCMP_SYS(futex), -1 },
+	{ SCMP_SYS(ioctl), GRANT_COPY }, { SCMP_SYS(ioctl), EVTCHN_NOTIFY },
+};
+const unsigned int queue_calls_count = sizeof(queue_calls) / sizeof(queue_calls[0]);
 
 /* --- the beginning ------------------------------------------------------------------------- */
 
@@ -440,34 +446,48 @@ static void *pages(unsigned int count)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static bool watch(struct queue *q, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+
+	return !epoll_ctl(q->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* Tells the frontend what a worker that was killed may not have told. */
+static void come_up(struct queue *q)
+{
+	/* Events that it took and did not unmask: to unmask a port that is not masked does no harm. */
+	q->masked[0] = q->shared->tx_port;
+	q->masked[1] = q->shared->rx_port;
+	q->masked_count = 2;
+	unmask_events(q);
+	notify(q, q->shared->tx_port);
+	if (q->shared->rx_port != q->shared->tx_port)
+		notify(q, q->shared->rx_port);
+}
+
 struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page)
 {
 	struct queue *q = calloc(1, sizeof(*q));
-	struct epoll_event tap = { .events = EPOLLIN, .data.fd = card->tap[number] };
-	struct epoll_event events = { .events = EPOLLIN, .data.fd = card->events[number] };
 
 	if (!q)
 		return NULL;
 	q->card = card;
+	q->number = number;
 	q->shared = &card->memory->queue[number];
-	q->tap = card->tap[number];
-	q->events = card->events[number];
+	q->tap = FD_OWN + number;
+	q->events = FD_OWN + card->memory->queue_count + number;
 	q->tap_ready = q->tap_asked = true;
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
 	q->tx_buffer = pages(NET_SLOTS);
 	q->rx_buffer = pages(RX_PAGES + FRAME_PAGES + 1);
-	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->tap, &tap) ||
-	    epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->events, &events))
+	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || !watch(q, q->tap) || !watch(q, q->events))
 		return NULL;
-	if (net_tx_attach(&q->tx, tx_page, &q->shared->journal) && net_rx_attach(&q->rx, rx_page, &q->shared->journal)) {
-		/* Events that the dead worker took and did not unmask: writing the ports does it, and does no harm. */
-		q->masked[0] = q->shared->tx_port;
-		q->masked[1] = q->shared->rx_port;
-		q->masked_count = 2;
-		unmask_events(q);
-		notify(q, q->shared->tx_port);
-		if (q->shared->rx_port != q->shared->tx_port)
-			notify(q, q->shared->rx_port);
+	if (!shared_load(&q->shared->begun)) {
+		net_journal_start(&q->shared->journal, tx_page, rx_page);
+		shared_store(&q->shared->begun, 1);
 	}
+	if (net_tx_attach(&q->tx, tx_page, &q->shared->journal) && net_rx_attach(&q->rx, rx_page, &q->shared->journal))
+		come_up(q);
 	return q;
 }

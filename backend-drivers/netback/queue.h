@@ -9,17 +9,20 @@
 #ifndef NETBACK_QUEUE_H
 #define NETBACK_QUEUE_H
 
-#include <stdatomic.h>
 #include "card.h"
 
 struct queue;
 
 /*
- * @card and @number say which queue; the rings are mapped, the descriptors those of the queue. NULL with errno.
- * The frontend is notified of what a worker before this one may have left unsaid.
+ * @card and @number say which queue, its rings are mapped. NULL with errno. The frontend is notified of what a worker
+ * before this one may have left unsaid.
  */
 struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page);
-/* Carries packets until the frontend breaks a ring, or a descriptor fails; then it returns why. */
-const char *queue_run(struct queue *q);
+/* Carries packets until the frontend breaks a ring; then it says so and ends the worker. */
+__attribute__((noreturn)) void queue_run(struct queue *q);
+/* The calls that it makes, for worker_sandbox(): a list and its length. */
+struct worker_rule;
+extern const struct worker_rule queue_calls[];
+extern const unsigned int queue_calls_count;
 
 #endif
