@@ -5,11 +5,12 @@ BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-too
 	-DWORKER_DIR='"$(PREFIX)/libexec/xenolith"'
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
-	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open
+	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open \
+	$(addprefix backend-drivers/netback/,kind tap rate)
 WORKER_COMMON := backend-drivers/common/worker backend-drivers/common/sandbox
 BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring) $(WORKER_COMMON)
 
-BACKENDS := $(B)/tools/backendd $(B)/tools/blkback
+BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/netback
 TOOLS += $(BACKENDS)
 tools: $(BACKENDS)
 
@@ -37,3 +38,5 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
+
+include backend-drivers/netback/netback.mk
