@@ -126,6 +126,42 @@ static uint16_t pseudo_sum(const uint8_t *p, const struct net_headers *h, uint32
 	return sum16(p + at, addresses, (uint64_t)h->protocol + (length >> 16) + (length & 0xffff));
 }
 
+/* RFC 9293: the first segment alone has CWR, the last alone FIN and PSH. */
+#define TCP_FIN		0x01
+#define TCP_PSH		0x08
+#define TCP_CWR		0x80
+
+size_t net_segment(const uint8_t *packet, size_t size, const struct net_headers *h, uint16_t gso_size, unsigned int number,
+		   uint8_t *out)
+{
+	size_t from = h->end + (size_t)number * gso_size, part = size - from, bytes;
+	uint8_t *tcp = out + h->l4, *ip = out + h->l3;
+	uint32_t sequence;
+
+	if (from >= size || !gso_size)
+		return 0;
+	if (part > gso_size)
+		part = gso_size;
+	bytes = h->end + part;
+	memcpy(out, packet, h->end);
+	memcpy(out + h->end, packet + from, part);
+	sequence = ((uint32_t)get16(tcp + 4) << 16 | get16(tcp + 6)) + number * gso_size;
+	put16(tcp + 4, sequence >> 16);
+	put16(tcp + 6, sequence);
+	tcp[13] &= ~((number ? TCP_CWR : 0) | (from + part < size ? TCP_FIN | TCP_PSH : 0));
+	if (h->v6) {
+		put16(ip + 4, bytes - h->l3 - 40);
+	} else {
+		put16(ip + 2, bytes - h->l3);
+		put16(ip + 4, get16(ip + 4) + number);
+		put16(ip + 10, 0);
+		put16(ip + 10, ~sum16(ip, (ip[0] & 15) * 4, 0));
+	}
+	put16(out + h->csum, 0);
+	put16(out + h->csum, ~sum16(tcp, bytes - h->l4, pseudo_sum(out, h, bytes - h->l4)));
+	return bytes;
+}
+
 static const char *gso_to_tap(const struct net_packet *p, uint8_t *front, const struct net_headers *h,
 			      struct virtio_net_hdr *tap)
 {
@@ -167,6 +203,8 @@ static void finish_checksum(const struct virtio_net_hdr *tap, uint8_t *packet, s
 	put16(at, sum ? sum : 0xffff);
 }
 
+const char net_to_be_cut[] = "GSO with a VLAN tag";
+
 const char *net_from_tap(const struct virtio_net_hdr *tap, uint8_t *packet, size_t size, const struct net_takes *takes,
 			 struct net_rx_packet *p)
 {
@@ -181,8 +219,10 @@ const char *net_from_tap(const struct virtio_net_hdr *tap, uint8_t *packet, size
 	if (gso != VIRTIO_NET_HDR_GSO_NONE) {
 		if (!(gso == VIRTIO_NET_HDR_GSO_TCPV4 && takes->gso4) && !(gso == VIRTIO_NET_HDR_GSO_TCPV6 && takes->gso6))
 			return "GSO that the frontend does not take";
-		if (!net_parse(packet, size, &h) || h.tagged)
-			return "GSO that the frontend can't parse";
+		if (!net_parse(packet, size, &h) || h.protocol != IPPROTO_TCP || h.v6 != (gso == VIRTIO_NET_HDR_GSO_TCPV6))
+			return "GSO of what is not TCP of that kind";
+		if (h.tagged)
+			return net_to_be_cut;
 		p->gso_type = gso == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
 		p->gso_size = tap->gso_size;
 		p->csum_blank = true;

@@ -33,10 +33,20 @@ bool net_parse(const uint8_t *packet, size_t have, struct net_headers *h);
  */
 const char *net_to_tap(const struct net_packet *p, uint8_t *front, size_t have, struct virtio_net_hdr *tap);
 
+/* What net_from_tap() says of a GSO packet with VLAN tags: it is to be cut by net_segment(). */
+extern const char net_to_be_cut[];
+
 /* What a frontend takes (feature-* in xenstore). */
 struct net_takes {
 	bool sg, gso4, gso6, csum4, csum6;
 };
+
+/*
+ * Segment @number, from 0 on, of a GSO packet that the frontend can't take whole; with its checksum, into @out (the packet's
+ * size is enough room). Returns its bytes, 0 if there is none of that number.
+ */
+size_t net_segment(const uint8_t *packet, size_t size, const struct net_headers *h, uint16_t gso_size, unsigned int number,
+		   uint8_t *out);
 
 /*
  * For a packet of @size bytes that comes from the tap: fills in what the ring wants. The packet may be changed: its checksum

@@ -41,6 +41,7 @@ _Static_assert(sizeof(struct copy) == 24 && sizeof(struct copy_call) == 16, "gnt
 #define RX_PAGES	NET_SLOTS
 #define RX_PACKETS	NET_SLOTS	/* read from the tap at a time, those that are dropped included */
 #define FRAME_PAGES	(NET_FRAME_MAX / NET_PAGE)
+#define CUT_PAGES	(2 * FRAME_PAGES)
 #define HEADER		sizeof(struct virtio_net_hdr)
 
 struct queue {
@@ -56,6 +57,7 @@ struct queue {
 	uint64_t sleep_until;		/* the rate allows no more till then; 0 */
 	uint32_t held;			/* bytes of a packet at the buffer's start for which there was no room, its header not counted */
 	uint8_t *tx_buffer, *rx_buffer;	/* NET_SLOTS pages; RX_PAGES + FRAME_PAGES + 1, the first for a header alone */
+	uint8_t *cut_buffer;		/* CUT_PAGES, for segments */
 	struct copy copies[NET_SLOTS];
 	struct net_tx_batch tx_batch;
 	struct net_rx_batch rx_batch;
@@ -249,27 +251,12 @@ static bool unwanted(const struct queue *q, const uint8_t *packet)
 	return q->card->memory->groups_wanted && net_group_filtered(&q->card->memory->groups, packet);
 }
 
-/* Puts a packet of @size bytes into the batch. False if the ring has no room for it. */
-static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsigned int *copies)
+/* Its pages are to be copied by the next finish_rx(). False if the ring has no room for it. */
+static bool put_pages(struct queue *q, uint8_t *packet, const struct net_rx_packet *p, unsigned int *copies)
 {
-	uint8_t *packet = rx_packet(q, page);
-	struct card_counts *counts = &q->shared->to_guest;
 	struct net_rx_copy parts[FRAME_PAGES];
-	struct virtio_net_hdr header;
-	struct net_rx_packet p;
-	const char *problem;
-	unsigned int count;
+	unsigned int count = net_rx_take(&q->rx, &q->rx_batch, p, parts);
 
-	memcpy(&header, packet - HEADER, HEADER);
-	problem = net_from_tap(&header, packet, size, &q->card->memory->takes, &p);
-	if (problem) {
-		if (!counts->refused++)
-			worker_log("a packet for the guest can't be delivered: %s (said once)", problem);
-		return true;
-	}
-	count = net_rx_take(&q->rx, &q->rx_batch, &p, parts);
-	if (!count)
-		return false;
 	for (unsigned int i = 0; i < count; i++) {
 		struct copy *c = &q->copies[(*copies)++];
 
@@ -282,8 +269,77 @@ static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsign
 		/* Until the copy is done: which answer it is for. */
 		c->status = parts[i].slot;
 	}
-	counts->packets++;
-	counts->bytes += size;
+	if (count) {
+		q->shared->to_guest.packets++;
+		q->shared->to_guest.bytes += p->size;
+	}
+	return count;
+}
+
+static void finish_rx(struct queue *q, unsigned int copies)
+{
+	uint16_t slot[NET_SLOTS];
+
+	for (unsigned int i = 0; i < copies; i++) {
+		slot[i] = q->copies[i].status;
+		q->copies[i].status = GNTST_okay;
+	}
+	do_copies(q, copies);
+	for (unsigned int i = 0; i < copies; i++)
+		if (q->copies[i].status != GNTST_okay) {
+			net_rx_failed(&q->rx_batch, slot[i]);
+			q->shared->to_guest.lost++;
+		}
+	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch))
+		notify(q, q->shared->rx_port);
+}
+
+/* A packet that the frontend can't take whole (a tagged one that dom0's kernel left uncut). */
+static void put_segments(struct queue *q, const uint8_t *packet, uint32_t size, uint16_t gso_size, unsigned int *copies)
+{
+	struct net_rx_packet p = { .data_validated = true };
+	struct net_headers h;
+	unsigned int page = 0;
+
+	net_parse(packet, size, &h);
+	for (unsigned int i = 0; page + FRAME_PAGES <= CUT_PAGES; i++) {
+		uint8_t *out = q->cut_buffer + page * NET_PAGE;
+
+		p.size = net_segment(packet, size, &h, gso_size, i, out);
+		if (!p.size)
+			return;
+		if (!put_pages(q, out, &p, copies))
+			break;
+		page += net_rx_slots(p.size, false);
+		if (page + FRAME_PAGES > CUT_PAGES) {
+			finish_rx(q, *copies);
+			*copies = page = 0;
+		}
+	}
+	q->shared->to_guest.lost++;
+}
+
+/* Puts a packet of @size bytes into the batch. False if the ring has no room for it. */
+static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsigned int *copies)
+{
+	uint8_t *packet = rx_packet(q, page);
+	struct virtio_net_hdr header;
+	struct net_rx_packet p;
+	const char *problem;
+
+	memcpy(&header, packet - HEADER, HEADER);
+	problem = net_from_tap(&header, packet, size, &q->card->memory->takes, &p);
+	if (!problem)
+		return put_pages(q, packet, &p, copies);
+	if (problem == net_to_be_cut) {
+		finish_rx(q, *copies);
+		*copies = 0;
+		put_segments(q, packet, size, header.gso_size, copies);
+		finish_rx(q, *copies);
+		*copies = 0;
+	} else if (!q->shared->to_guest.refused++) {
+		worker_log("a packet for the guest can't be delivered: %s (said once)", problem);
+	}
 	return true;
 }
 
@@ -310,24 +366,6 @@ static uint32_t read_packet(struct queue *q, unsigned int page)
 		return size - HEADER;
 	q->tap_ready = false;
 	return 0;
-}
-
-static void finish_rx(struct queue *q, unsigned int copies)
-{
-	uint16_t slot[NET_SLOTS];
-
-	for (unsigned int i = 0; i < copies; i++) {
-		slot[i] = q->copies[i].status;
-		q->copies[i].status = GNTST_okay;
-	}
-	do_copies(q, copies);
-	for (unsigned int i = 0; i < copies; i++)
-		if (q->copies[i].status != GNTST_okay) {
-			net_rx_failed(&q->rx_batch, slot[i]);
-			q->shared->to_guest.lost++;
-		}
-	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch))
-		notify(q, q->shared->rx_port);
 }
 
 /* One batch; true if there was any. */
@@ -481,7 +519,8 @@ struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, 
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
 	q->tx_buffer = pages(NET_SLOTS);
 	q->rx_buffer = pages(RX_PAGES + FRAME_PAGES + 1);
-	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || !watch(q, q->tap) || !watch(q, q->events))
+	q->cut_buffer = pages(CUT_PAGES);
+	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || !q->cut_buffer || !watch(q, q->tap) || !watch(q, q->events))
 		return NULL;
 	if (!shared_load(&q->shared->begun)) {
 		net_journal_start(&q->shared->journal, tx_page, rx_page);

@@ -599,6 +599,41 @@ static void checksum_that_the_frontend_can_not_finish_is_finished(void **state)
 	}
 }
 
+static void tagged_gso_packet_is_cut_into_whole_segments(void **state)
+{
+	static uint8_t p[8192], out[8192];
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		size_t size = make_packet(p, v6, true, true, true, 3001), got = 0, n;
+		struct net_takes takes = { .sg = true, .csum4 = true, .csum6 = true, .gso4 = true, .gso6 = true };
+		struct virtio_net_hdr tap = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_size = 1400,
+					      .gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4 };
+		struct net_rx_packet packet;
+		struct net_headers h;
+
+		assert_ptr_equal(net_from_tap(&tap, p, size, &takes, &packet), net_to_be_cut);
+		assert_true(net_parse(p, size, &h));
+		p[h.l4 + 7] = 200;	/* the sequence number; it carries over */
+		p[h.l4 + 13] = 0x99;	/* CWR, ACK, PSH, FIN */
+		for (unsigned int i = 0; (n = net_segment(p, size, &h, 1400, i, out)) != 0; i++) {
+			uint32_t sequence = out[h.l4 + 4] << 24 | out[h.l4 + 5] << 16 | out[h.l4 + 6] << 8 | out[h.l4 + 7];
+			size_t addresses = h.l3 + (v6 ? 8 : 12), length = n - h.l4;
+
+			assert_int_equal(sequence, 200 + i * 1400);
+			assert_int_equal(out[h.l4 + 13], i == 0 ? 0x90 : i == 1 ? 0x10 : 0x19);
+			assert_memory_equal(out + h.end, p + h.end + got, n - h.end);
+			assert_int_equal(whole_sum(out + h.l4, length, whole_sum(out + addresses, v6 ? 32 : 8, IPPROTO_TCP + length)),
+					 0xffff);
+			if (!v6)
+				assert_int_equal(whole_sum(out + h.l3, h.l4 - h.l3, 0), 0xffff);
+			assert_int_equal(v6 ? out[h.l3 + 4] << 8 | out[h.l3 + 5] : out[h.l3 + 2] << 8 | out[h.l3 + 3],
+					 n - h.l3 - (v6 ? 40 : 0));
+			got += n - h.end;
+		}
+		assert_int_equal(got, 3001);
+	}
+}
+
 static void tap_that_speaks_of_bytes_outside_is_not_believed(void **state)
 {
 	static uint8_t p[4096];
@@ -696,6 +731,7 @@ int main(void)
 		TEST(gso_without_a_pseudo_sum_gets_one),
 		TEST(packet_without_a_blank_checksum_is_not_looked_at),
 		TEST(checksum_that_the_frontend_can_not_finish_is_finished),
+		TEST(tagged_gso_packet_is_cut_into_whole_segments),
 		TEST(tap_that_speaks_of_bytes_outside_is_not_believed),
 		TEST(guest_gets_the_groups_it_joined),
 		TEST(rate_is_kept_over_time),
