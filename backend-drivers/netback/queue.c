@@ -372,7 +372,7 @@ static uint32_t read_packet(struct queue *q, unsigned int page)
 static bool receive_some(struct queue *q)
 {
 	unsigned int page = 0, copies = 0;
-	uint32_t size;
+	uint32_t size, no_room = 0;
 
 	if (!q->tap_ready && !q->held)
 		return false;
@@ -384,13 +384,16 @@ static bool receive_some(struct queue *q)
 		if (unwanted(q, rx_packet(q, page)))
 			continue;
 		if (!put_packet(q, page, size, &copies)) {
-			hold(q, page, size);
+			no_room = size;
 			break;
 		}
 		page += pages_of(size);
 	}
 	if (copies)
 		finish_rx(q, copies);
+	/* Only now, for it goes where packets of this batch were. */
+	if (no_room)
+		hold(q, page, no_room);
 	return copies;
 }
 
