@@ -189,6 +189,7 @@ static void send_one(struct queue *q, unsigned int number)
 			worker_log("the guest sends what can't be taken: %s (said once)", problem);
 		return;
 	}
+	fault_point("net-tx-answered");
 	iov[0] = (struct iovec){ &header, HEADER };
 	if (writev(q->tap, iov, pieces + 1) < 0) {
 		counts->lost++;		/* the interface is down, or dom0 has no memory */
@@ -231,10 +232,14 @@ static bool send_some(struct queue *q)
 	if (!packets)
 		return false;
 	do_copies(q, plan_tx_copies(q));
+	fault_point("net-tx-copied");
 	for (unsigned int i = 0; i < packets; i++)
 		send_one(q, i);
-	if (net_tx_show(&q->tx, &q->shared->journal))
+	fault_point("net-tx-sent");
+	if (net_tx_show(&q->tx, &q->shared->journal)) {
+		fault_point("net-tx-shown");
 		notify(q, q->shared->tx_port);
+	}
 	return true;
 }
 
@@ -284,14 +289,18 @@ static void finish_rx(struct queue *q, unsigned int copies)
 		slot[i] = q->copies[i].status;
 		q->copies[i].status = GNTST_okay;
 	}
+	fault_point("net-rx-read");
 	do_copies(q, copies);
+	fault_point("net-rx-copied");
 	for (unsigned int i = 0; i < copies; i++)
 		if (q->copies[i].status != GNTST_okay) {
 			net_rx_failed(&q->rx_batch, slot[i]);
 			q->shared->to_guest.lost++;
 		}
-	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch))
+	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch)) {
+		fault_point("net-rx-shown");
 		notify(q, q->shared->rx_port);
+	}
 }
 
 /* A packet that the frontend can't take whole (a tagged one that dom0's kernel left uncut). */
@@ -433,6 +442,7 @@ static void take_events(struct queue *q)
 
 static void unmask_events(struct queue *q)
 {
+	fault_point("net-unmask");
 	if (q->masked_count && write(q->events, q->masked, q->masked_count * sizeof(q->masked[0])) < 0)
 		worker_die("the event channels can't be unmasked: %m");
 	q->masked_count = 0;
