@@ -37,3 +37,22 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
+
+# --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
+
+$(B)/tools/test/blk_load: tests/system/blk_load.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $<
+BLKBACK_INITRAMFS := $(B)/initramfs-blkback
+$(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/blk_load
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m crc32c_generic -m ext4 -a $(B)/tools/test/blk_load=bin/blk_load \
+		-a /sbin/e2fsck=bin/e2fsck
+$(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) \
+		$(B)/tools/test/backendd $(B)/tools/test/blkback $(BACKENDS) $(B)/blkback-guest-initrd
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk -m loop -m crc32c_generic -m ext4 \
+		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/blkback \
+		-a $(B)/tools/test/backendd=bin/backendd-test -a $(B)/tools/test/blkback=libexec-test/blkback \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
+TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
