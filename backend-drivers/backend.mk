@@ -56,3 +56,16 @@ $(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts
 		-a $(B)/tools/test/backendd=bin/backendd-test -a $(B)/tools/test/blkback=libexec-test/blkback \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
+
+# --- the pure part, and the journal, under sanitizers ---------------------------------------------------------------------
+
+BLKBACK_HOST_CFLAGS = $(filter-out -Ihypervisor -DXENOLITH_HOST -DXENOLITH_DEBUG -Itests/host,$(HOST_CFLAGS)) -D_GNU_SOURCE \
+	-DFAULT_POINTS -Ibackend-drivers/blkback
+BLKBACK_HOST_OBJ := $(H)/blkback.d/protocol.o $(H)/blkback.d/queue.o
+$(H)/blkback.d/%.o: backend-drivers/blkback/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -MMD -MP -c -o $@ $<
+$(H)/fuzz_blkback: tests/fuzz/fuzz_blkback.c tests/fuzz/replay.c $(BLKBACK_HOST_OBJ)
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -O2 -o $@ $^
+-include $(BLKBACK_HOST_OBJ:.o=.d)

@@ -39,6 +39,8 @@ static void usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: backendd [-i] [-l FILE] [-p FILE] [-w FOLDER] [-u UID]\n"
+		"       backendd -a COMMAND\n"
+		"  -a, --ask=COMMAND      ask the one that runs: status; upgrade or resize, KIND DOMID DEVID\n"
 		"  -i, --interactive      stay in the foreground, and log to stderr too\n"
 		"  -l, --log=FILE         the log (%s)\n"
 		"  -p, --pid-file=FILE    write the number of the process there\n"
@@ -53,13 +55,15 @@ static void read_options(int argc, char **argv)
 	static const struct option list[] = {
 		{ "interactive", no_argument, NULL, 'i' }, { "log", required_argument, NULL, 'l' },
 		{ "pid-file", required_argument, NULL, 'p' }, { "workers", required_argument, NULL, 'w' },
-		{ "first-uid", required_argument, NULL, 'u' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "first-uid", required_argument, NULL, 'u' }, { "ask", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	char *end;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "il:p:w:u:h", list, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "a:il:p:w:u:h", list, NULL)) != -1)
 		switch (c) {
+		case 'a':
+			exit(control_ask(optarg));
 		case 'i':
 			options.foreground = true;
 			break;

@@ -18,5 +18,7 @@ def step(name, hv, options="", limit=900):
 
 
 hypervisor = "xen" if HV == "bare" else HV
-add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor)
+FULL = bool(os.environ.get("FULL"))
+add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor,
+         "xlkills=200" if FULL else "", limit=3600 if FULL else 900)
 run()
