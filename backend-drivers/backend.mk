@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 # backendd and its workers; each is one piece without libraries. Included by the main Makefile.
 
-BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl \
-	-DWORKER_DIR='"$(PREFIX)/libexec/xenolith"'
+BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
 	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open

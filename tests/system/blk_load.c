@@ -3,7 +3,7 @@
  * A load that knows what must be on the disk: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]
  *
  * DEPTH threads share the first MIB MiB, each with blocks of its own: they write, read back and compare, flush, with
- * direct I/O of 4 to 64 KiB, OPERATIONS in all. Each 4 KiB block that was written tells its number and how often it was
+ * direct I/O of 4 to 64 KiB, OPERATIONS in all or until SIGTERM. Each 4 KiB block that was written tells its number and how often it was
  * written; what is read must be what was written last, so a write that lands late, twice after another, or not at all,
  * is seen. At the end all is read once more. One line comes out: "LOAD ok: ..." or "LOAD failed: ..." with the first fault.
  * The longest operation is printed in microseconds.
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,13 @@ static uint64_t per_thread;	/* blocks */
 static long per_thread_ops;
 static uint64_t seed = 1;
 static uint64_t longest_us;
-static unsigned long flushes;
+static unsigned long flushes, operations_done;
+static volatile sig_atomic_t enough;
+
+static void stop(int sig)
+{
+	enough = 1;
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -129,7 +136,8 @@ static void *thread(void *arg)
 
 	if (!generation || posix_memalign((void **)&buffer, BLOCK, MOST * BLOCK))
 		fail("no memory");
-	for (long i = 0; i < per_thread_ops; i++) {
+	for (long i = 0; i < per_thread_ops && !enough; i++) {
+		__atomic_add_fetch(&operations_done, 1, __ATOMIC_RELAXED);
 		random = mix(random + i);
 		unsigned int count = 1 + (random >> 8) % MOST;
 		uint64_t at = (random >> 20) % (per_thread - MOST);
@@ -162,6 +170,7 @@ int main(int argc, char **argv)
 
 	if (depth < 1 || depth > THREADS || operations < 1 || mib < 1)
 		fail("usage: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]");
+	signal(SIGTERM, stop);
 	if (argc > 5)
 		seed = atol(argv[5]);
 	fd = open(argv[1], O_RDWR | O_DIRECT);
@@ -176,7 +185,7 @@ int main(int argc, char **argv)
 			fail("no thread");
 	for (unsigned int i = 0; i < depth; i++)
 		pthread_join(threads[i], NULL);
-	printf("LOAD ok: %ld operations at depth %u, %lu flushes, longest %llu us\n", per_thread_ops * depth, depth, flushes,
+	printf("LOAD ok: %lu operations at depth %u, %lu flushes, longest %llu us\n", operations_done, depth, flushes,
 	       (unsigned long long)longest_us);
 	return 0;
 }
