@@ -38,7 +38,7 @@ struct queue {
 };
 
 extern struct blk_memory *disk;
-extern struct queue *queues;		/* disk->queues of them */
+extern struct queue queues[];		/* disk->queues of them */
 extern struct blk_limits limits;
 
 /* --- queue.c -------------------------------------------------------------------------------------- */

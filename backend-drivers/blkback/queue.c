@@ -3,19 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "blkback.h"
 
-struct queue *queues;
+struct queue queues[BLK_QUEUES];
 
-static void *zeroed(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		worker_die("no memory: %m");
-	return p;
-}
+/* Touched as far as they are used. */
+static struct blk_segment segments[BLK_QUEUES][BLK_SLOTS][BLK_SEGMENTS];
 
 /* --- coming back --------------------------------------------------------------------------------- */
 
@@ -52,12 +45,13 @@ static void take_up(struct queue *q, struct io_list *todo)
 	static struct io *list[BLK_SLOTS];
 	unsigned int count = 0;
 
+	q->free_count = 0;
 	for (unsigned int i = q->ring.slots; i-- > 0;) {
 		struct io *io = &q->io[i];
 
 		io->queue = q;
 		io->entry = &q->memory->entry[i];
-		io->segment = NULL;
+		io->segment = segments[q->number][i];
 		if (io->entry->word == BLK_FREE)
 			q->free_io[q->free_count++] = i;
 		else
@@ -72,12 +66,8 @@ static void take_up(struct queue *q, struct io_list *todo)
 
 void queues_open(struct io_list *todo)
 {
-	struct blk_segment *segments;
-
 	if (!disk->queues || disk->queues > BLK_QUEUES)
 		worker_die("backendd gave it %u queues", disk->queues);
-	queues = zeroed(disk->queues * sizeof(*queues));
-	segments = zeroed((size_t)disk->queues * BLK_SLOTS * BLK_SEGMENTS * sizeof(*segments));
 	for (unsigned int i = 0; i < disk->queues; i++) {
 		struct queue *q = &queues[i];
 		struct blk_queue_memory *m = &disk->queue[i];
@@ -94,8 +84,6 @@ void queues_open(struct io_list *todo)
 		q->ring.mine = q->ring.shown = m->rsp_prod;
 		q->ring.cons = m->req_cons;
 		take_up(q, todo);
-		for (unsigned int k = 0; k < BLK_SLOTS; k++)
-			q->io[k].segment = segments + (i * BLK_SLOTS + k) * BLK_SEGMENTS;
 		/* On a ring that was in use answers may wait that nobody heard of; one notification too many does no harm. */
 		if (memory->starts > 1) {
 			xen_ring_wmb();

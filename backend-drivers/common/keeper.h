@@ -203,6 +203,8 @@ bool worker_send(struct device *d, const struct message *m, size_t size);
 /* --- control.c: xl's socket ------------------------------------------------------------------------ */
 
 void control_open(void);
+/* The other end: says @command to the keeper that runs, prints its answer. An exit status. */
+int control_ask(const char *command);
 /* Sends "ok", or "error" and the sentence, and closes. */
 __attribute__((format(printf, 2, 3))) void control_answer(int client, const char *format, ...);
 

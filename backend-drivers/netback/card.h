@@ -6,7 +6,12 @@
  * disconnects; workers come and go over it. [K] the keeper writes, before a worker is started unless it says so; [W] the
  * worker writes; [Q] the thread of that queue writes.
  *
- * The worker's own descriptors are the taps of all queues, then the event channels of all queues.
+ * The worker's own descriptors are the taps of all queues, then the event channels of all queues, then gntalloc's.
+ *
+ * Why buffers are grants too: a copy between a grant and memory of a program makes the kernel find and pin each page, by
+ * a walk through page tables that costs a PV kernel 1,700 instructions and more. A copy between two grants is the
+ * hypervisor's alone. So the buffers come from /dev/xen/gntalloc, granted to this domain itself. Where the kernel has no
+ * gntalloc they are plain memory.
  */
 #ifndef NETBACK_CARD_H
 #define NETBACK_CARD_H
@@ -17,6 +22,7 @@
 #include "rate.h"
 
 #define CARD_QUEUES_MAX	4
+#define CARD_BUFFER	326u	/* pages of ours for each queue: queue.c says what for */
 #define CARD_LAYOUT	1	/* another number for each change of struct card_memory */
 
 /* Counted since the frontend connected. */
@@ -32,10 +38,13 @@ struct card_queue {
 	uint32_t begun;			/* [Q] the journal has been set to where the rings are */
 	uint32_t tx_port, rx_port;	/* [K] local; the same where the frontend has one for both */
 	uint32_t tx_ref, rx_ref;	/* [K] grants of the ring pages */
+	uint32_t buffer_ref[CARD_BUFFER];	/* [K] grants of our buffer to ourselves, if card_memory.buffers */
 };
 
 struct card_memory {
 	uint32_t queue_count;		/* [K] */
+	uint32_t buffers;		/* [K] whether there is a descriptor of gntalloc with all queues' buffers */
+	uint64_t buffer_index;		/* [K] where in it they begin, for mmap() */
 	uint32_t groups_wanted;		/* [K] at any time: only those multicast groups, please */
 	struct net_takes takes;		/* [K] */
 	struct net_rate rate;		/* [K] bytes and period, at any time; [W] the rest, under card.lock */

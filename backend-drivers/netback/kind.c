@@ -5,6 +5,7 @@
  * state 2 to the end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 struct network {
 	int tap[CARD_QUEUES_MAX], events[CARD_QUEUES_MAX];	/* -1: none; tap[0] from open() to close() */
+	int buffers;						/* of gntalloc; -1: none */
 	unsigned int queues;
 };
 
@@ -35,6 +37,7 @@ static int network_open(struct device *d)
 
 	for (int i = 0; i < CARD_QUEUES_MAX; i++)
 		n->tap[i] = n->events[i] = -1;
+	n->buffers = -1;
 	snprintf(name, sizeof(name), "vif%u.%u", d->domid, d->devid);
 	/* After a keeper that died the script has renamed it long ago. */
 	snprintf(path, sizeof(path), "/sys/class/net/%.15s/tun_flags", given ? given : "");
@@ -169,6 +172,57 @@ static int read_wishes(struct device *d, struct wish *wishes, unsigned int queue
 	return 0;
 }
 
+/* linux/include/uapi/xen/gntalloc.h */
+struct alloc_gref {
+	uint16_t domid, flags;
+	uint32_t count;
+	uint64_t index;
+	uint32_t refs[CARD_QUEUES_MAX * CARD_BUFFER];
+};
+#define ALLOC_GREF	_IOC(_IOC_NONE, 'G', 5, 24)
+#define ALLOC_WRITABLE	1
+#define ALLOC_LIMIT	"/sys/module/xen_gntalloc/parameters/limit"
+#define ALLOC_MOST	"1048576"
+
+/* The module's limit is there for users without privileges; its default has not room for one card. */
+static bool raise_limit(void)
+{
+	FILE *f = fopen(ALLOC_LIMIT, "we");
+	bool good = f && fputs(ALLOC_MOST, f) >= 0;
+
+	return f && !fclose(f) && good;
+}
+
+/* Buffers that are granted to this domain itself (card.h says why). Without them it goes on, only slower. */
+static void make_buffers(struct device *d, struct card_memory *card)
+{
+	static struct alloc_gref alloc;
+	static bool said;
+	struct network *n = d->own;
+	int err;
+
+	card->buffers = 0;
+	alloc = (struct alloc_gref){ .domid = own_domid, .flags = ALLOC_WRITABLE, .count = n->queues * CARD_BUFFER };
+	n->buffers = open("/dev/xen/gntalloc", O_RDWR | O_CLOEXEC);
+	err = n->buffers < 0 ? errno : 0;
+	if (!err && ioctl(n->buffers, ALLOC_GREF, &alloc))
+		err = errno == ENOSPC && raise_limit() && !ioctl(n->buffers, ALLOC_GREF, &alloc) ? 0 : errno;
+	if (err) {
+		if (!said)
+			log_line("%s: /dev/xen/gntalloc: %s (is the module xen_gntalloc loaded?); its packets are copied at greater cost",
+				 d->name, strerror(err));
+		said = true;
+		if (n->buffers >= 0)
+			close(n->buffers);
+		n->buffers = -1;
+		return;
+	}
+	for (unsigned int i = 0; i < n->queues; i++)
+		memcpy(card->queue[i].buffer_ref, alloc.refs + i * CARD_BUFFER, sizeof(card->queue[i].buffer_ref));
+	card->buffer_index = alloc.index;
+	card->buffers = 1;
+}
+
 static void network_disconnect(struct device *d)
 {
 	struct network *n = d->own;
@@ -183,6 +237,9 @@ static void network_disconnect(struct device *d)
 		if (i)
 			n->tap[i] = -1;
 	}
+	if (n->buffers >= 0)
+		close(n->buffers);
+	n->buffers = -1;
 	n->queues = 0;
 }
 
@@ -228,6 +285,8 @@ static int network_connect(struct device *d)
 		return device_error(d, -err, "its interface can't be set to what the frontend takes: %s", strerror(-err));
 	for (unsigned int i = 0; i < queues && !err; i++)
 		err = open_queue(d, i, &wishes[i], &card->queue[i]);
+	if (!err)
+		make_buffers(d, card);
 	return err;
 }
 
@@ -237,7 +296,8 @@ static unsigned int network_descriptors(struct device *d, int *fds)
 
 	memcpy(fds, n->tap, n->queues * sizeof(fds[0]));
 	memcpy(fds + n->queues, n->events, n->queues * sizeof(fds[0]));
-	return 2 * n->queues;
+	fds[2 * n->queues] = n->buffers;
+	return 2 * n->queues + (n->buffers >= 0);
 }
 
 static void network_ready(struct device *d, struct xs_batch *b)

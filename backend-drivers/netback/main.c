@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "../common/worker.h"
 #include "queue.h"
 
@@ -20,11 +21,28 @@ static void *run(void *queue)
 	queue_run(queue);
 }
 
+/* For all queues; see card.h. */
+static uint8_t *map_buffers(unsigned int count)
+{
+	size_t size = (size_t)count * CARD_BUFFER * NET_PAGE;
+	int fd = FD_OWN + 2 * count;
+	uint8_t *p;
+
+	if (card.memory->buffers)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, card.memory->buffer_index);
+	else
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (p == MAP_FAILED)
+		worker_die("no memory for packets: %m");
+	return p;
+}
+
 static void open_queues(struct queue **queues, unsigned int count)
 {
 	uint32_t refs[2 * CARD_QUEUES_MAX];
-	char *pages;
+	uint8_t *buffers = map_buffers(count);
 	uint64_t index;
+	char *pages;
 
 	for (unsigned int i = 0; i < count; i++) {
 		refs[2 * i] = card.memory->queue[i].tx_ref;
@@ -34,7 +52,8 @@ static void open_queues(struct queue **queues, unsigned int count)
 	if (!pages)
 		worker_misbehaves("the pages of its rings can't be mapped: %m");
 	for (unsigned int i = 0; i < count; i++) {
-		queues[i] = queue_open(&card, i, pages + 2 * i * NET_PAGE, pages + (2 * i + 1) * NET_PAGE);
+		queues[i] = queue_open(&card, i, pages + 2 * i * NET_PAGE, pages + (2 * i + 1) * NET_PAGE,
+				       buffers + (size_t)i * CARD_BUFFER * NET_PAGE);
 		if (!queues[i])
 			worker_die("queue %u can't be opened: %m", i);
 	}

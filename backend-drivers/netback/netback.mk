@@ -40,7 +40,7 @@ NETBACK_INITRAMFS := $(B)/initramfs-netback
 $(NETBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
 		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/tools/backendd $(B)/tools/netback $(B)/tools/test/netload \
 		$(B)/netback-guest-initrd
-	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m tun -m bridge -m xen_netback \
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m tun -m bridge -m xen_netback \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/tools/backendd=bin/backendd \
 		-a $(B)/tools/netback=libexec/netback -a $(B)/tools/test/netload=bin/netload \

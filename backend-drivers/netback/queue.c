@@ -2,8 +2,13 @@
 /*
  * Packets from ring to tap and back; see queue.h. What may be lost or sent when a worker is killed: protocol.h, 3 and 4.
  *
- * Memory: each part of a packet from the guest has a page of ours, at the same offset, so that one grant copy brings it.
- * Packets for the guest lie one behind the other, each from a page boundary on and with the tap's header right before it.
+ * The buffer's pages. Each part of a packet from the guest has a page of its own, at the same offset, so that one grant copy
+ * brings it. Packets for the guest lie one behind the other, each from a page boundary on with the tap's header right
+ * before it. Neither outlives its batch, so both are in the same pages.
+ *
+ *	0 ... 273	a batch; the first page has but the header of a packet for the guest that begins in the second
+ *	274 ... 291	a packet for which the ring had no room, header and all
+ *	292 ... 325	segments of a packet that had to be cut
  */
 #include <seccomp.h>
 #include <stdint.h>
@@ -11,7 +16,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +45,14 @@ _Static_assert(sizeof(struct copy) == 24 && sizeof(struct copy_call) == 16, "gnt
 #define RX_PAGES	NET_SLOTS
 #define RX_PACKETS	NET_SLOTS	/* read from the tap at a time, those that are dropped included */
 #define FRAME_PAGES	(NET_FRAME_MAX / NET_PAGE)
+/* Answers to a few small packets wait for each other, for each showing costs the guest an interrupt. */
+#define LAZY_REQUESTS	32u
+#define LAZY_BYTES	16384u
+#define LAZY_NS		200000
 #define CUT_PAGES	(2 * FRAME_PAGES)
+#define HELD_PAGE	(1 + RX_PAGES + FRAME_PAGES)
+#define CUT_PAGE	(HELD_PAGE + 1 + FRAME_PAGES)
+_Static_assert(CUT_PAGE + CUT_PAGES == CARD_BUFFER, "card.h");
 #define HEADER		sizeof(struct virtio_net_hdr)
 
 struct queue {
@@ -52,12 +63,15 @@ struct queue {
 	int tap, events, epoll;
 	uint32_t masked[2];		/* ports with an event that was taken and not yet unmasked */
 	unsigned int masked_count;
+	uint32_t unshown_bytes;		/* of packets whose answers are not shown yet */
 	bool tap_ready;			/* the tap may have a packet */
+	bool burst;			/* the tap is likely to have more than one packet */
+	bool tap_last;			/* it was the tap that woke us last */
 	bool tap_asked;			/* epoll looks at the tap */
 	uint64_t sleep_until;		/* the rate allows no more till then; 0 */
-	uint32_t held;			/* bytes of a packet at the buffer's start for which there was no room, its header not counted */
-	uint8_t *tx_buffer, *rx_buffer;	/* NET_SLOTS pages; RX_PAGES + FRAME_PAGES + 1, the first for a header alone */
-	uint8_t *cut_buffer;		/* CUT_PAGES, for segments */
+	uint32_t held;			/* bytes of the packet that is held, 0 for none; its header is not counted */
+	uint8_t *buffer;
+	const uint32_t *refs;		/* of the buffer's pages, or NULL */
 	struct copy copies[NET_SLOTS];
 	struct net_tx_batch tx_batch;
 	struct net_rx_batch rx_batch;
@@ -87,6 +101,21 @@ static void do_copies(struct queue *q, unsigned int count)
 		q->copies[i].status = GNTST_general_error;
 }
 
+/* Our end of a copy; @flag says that it is a grant, if it is. */
+static void own_end(const struct queue *q, struct copy *c, union copy_end *end, uint8_t *at, uint16_t flag)
+{
+	size_t offset = at - q->buffer;
+
+	if (!q->refs) {
+		end->here = at;
+		return;
+	}
+	end->there.ref = q->refs[offset / NET_PAGE];
+	end->there.offset = offset % NET_PAGE;
+	end->there.domid = DOMID_SELF;
+	c->flags |= flag;
+}
+
 /* --- from the guest ------------------------------------------------------------------ */
 
 static unsigned int plan_tx_copies(struct queue *q)
@@ -100,10 +129,10 @@ static unsigned int plan_tx_copies(struct queue *q)
 		c->from.there.ref = part->gref;
 		c->from.there.offset = part->offset;
 		c->from.there.domid = q->card->domid;
-		c->to.here = q->tx_buffer + i * NET_PAGE + part->offset;
 		c->size = part->size;
 		c->flags = GNTCOPY_source_gref;
 		c->status = GNTST_okay;
+		own_end(q, c, &c->to, q->buffer + i * NET_PAGE + part->offset, GNTCOPY_dest_gref);
 	}
 	return batch->part_count;
 }
@@ -131,7 +160,7 @@ static unsigned int lay_out(struct queue *q, const struct net_packet *p, uint8_t
 			const struct net_part *from = &q->tx_batch.part[p->part + part];
 			uint32_t size = from->size < want - have ? from->size : want - have;
 
-			memcpy(front + have, q->tx_buffer + (p->part + part) * NET_PAGE + from->offset, size);
+			memcpy(front + have, q->buffer + (p->part + part) * NET_PAGE + from->offset, size);
 			have += size;
 			skip = size;
 		}
@@ -141,7 +170,7 @@ static unsigned int lay_out(struct queue *q, const struct net_packet *p, uint8_t
 		const struct net_part *from = &q->tx_batch.part[p->part + part];
 
 		if (from->size > skip)
-			iov[count++] = (struct iovec){ q->tx_buffer + (p->part + part) * NET_PAGE + from->offset + skip,
+			iov[count++] = (struct iovec){ q->buffer + (p->part + part) * NET_PAGE + from->offset + skip,
 						       from->size - skip };
 	}
 	return count;
@@ -199,6 +228,21 @@ static void send_one(struct queue *q, unsigned int number)
 	}
 }
 
+/* Shows the answers to what was sent. */
+static void show_sent(struct queue *q)
+{
+	q->unshown_bytes = 0;
+	if (net_tx_show(&q->tx, &q->shared->journal)) {
+		fault_point("net-tx-shown");
+		notify(q, q->shared->tx_port);
+	}
+}
+
+static uint32_t unshown(const struct queue *q)
+{
+	return q->shared->journal.tx.done - q->shared->journal.tx.shown;
+}
+
 /* Gives back what is more than the rate allows, and says until when. */
 static void limit_rate(struct queue *q)
 {
@@ -233,13 +277,13 @@ static bool send_some(struct queue *q)
 		return false;
 	do_copies(q, plan_tx_copies(q));
 	fault_point("net-tx-copied");
-	for (unsigned int i = 0; i < packets; i++)
+	for (unsigned int i = 0; i < packets; i++) {
+		q->unshown_bytes += q->tx_batch.packet[i].size;
 		send_one(q, i);
-	fault_point("net-tx-sent");
-	if (net_tx_show(&q->tx, &q->shared->journal)) {
-		fault_point("net-tx-shown");
-		notify(q, q->shared->tx_port);
 	}
+	fault_point("net-tx-sent");
+	if (unshown(q) >= LAZY_REQUESTS || q->unshown_bytes >= LAZY_BYTES)
+		show_sent(q);
 	return true;
 }
 
@@ -248,7 +292,12 @@ static bool send_some(struct queue *q)
 /* Where a packet at page @page begins; the tap's header is before it. */
 static uint8_t *rx_packet(struct queue *q, unsigned int page)
 {
-	return q->rx_buffer + (page + 1) * NET_PAGE;
+	return q->buffer + (page + 1) * NET_PAGE;
+}
+
+static uint8_t *held_packet(struct queue *q)
+{
+	return q->buffer + (HELD_PAGE + 1) * NET_PAGE;
 }
 
 static bool unwanted(const struct queue *q, const uint8_t *packet)
@@ -265,12 +314,12 @@ static bool put_pages(struct queue *q, uint8_t *packet, const struct net_rx_pack
 	for (unsigned int i = 0; i < count; i++) {
 		struct copy *c = &q->copies[(*copies)++];
 
-		c->from.here = packet + parts[i].from;
 		c->to.there.ref = parts[i].gref;
 		c->to.there.offset = 0;
 		c->to.there.domid = q->card->domid;
 		c->size = parts[i].size;
 		c->flags = GNTCOPY_dest_gref;
+		own_end(q, c, &c->from, packet + parts[i].from, GNTCOPY_source_gref);
 		/* Until the copy is done: which answer it is for. */
 		c->status = parts[i].slot;
 	}
@@ -300,6 +349,8 @@ static void finish_rx(struct queue *q, unsigned int copies)
 	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch)) {
 		fault_point("net-rx-shown");
 		notify(q, q->shared->rx_port);
+		/* It is interrupted anyway. */
+		show_sent(q);
 	}
 }
 
@@ -312,7 +363,7 @@ static void put_segments(struct queue *q, const uint8_t *packet, uint32_t size, 
 
 	net_parse(packet, size, &h);
 	for (unsigned int i = 0; page + FRAME_PAGES <= CUT_PAGES; i++) {
-		uint8_t *out = q->cut_buffer + page * NET_PAGE;
+		uint8_t *out = q->buffer + (CUT_PAGE + page) * NET_PAGE;
 
 		p.size = net_segment(packet, size, &h, gso_size, i, out);
 		if (!p.size)
@@ -329,9 +380,8 @@ static void put_segments(struct queue *q, const uint8_t *packet, uint32_t size, 
 }
 
 /* Puts a packet of @size bytes into the batch. False if the ring has no room for it. */
-static bool put_packet(struct queue *q, unsigned int page, uint32_t size, unsigned int *copies)
+static bool put_packet(struct queue *q, uint8_t *packet, uint32_t size, unsigned int *copies)
 {
-	uint8_t *packet = rx_packet(q, page);
 	struct virtio_net_hdr header;
 	struct net_rx_packet p;
 	const char *problem;
@@ -358,14 +408,6 @@ static unsigned int pages_of(uint32_t size)
 	return (size + HEADER + NET_PAGE - 1) / NET_PAGE;
 }
 
-/* Keeps a packet for which the ring has no room. */
-static void hold(struct queue *q, unsigned int page, uint32_t size)
-{
-	if (page)
-		memmove(rx_packet(q, 0) - HEADER, rx_packet(q, page) - HEADER, HEADER + size);
-	q->held = size;
-}
-
 /* The next packet at page @page: its bytes, or 0 if the tap has none now. */
 static uint32_t read_packet(struct queue *q, unsigned int page)
 {
@@ -377,32 +419,46 @@ static uint32_t read_packet(struct queue *q, unsigned int page)
 	return 0;
 }
 
-/* One batch; true if there was any. */
-static bool receive_some(struct queue *q)
+/* Packets that wait in the tap, as many as there is room for. */
+static void read_tap(struct queue *q, unsigned int *copies)
 {
-	unsigned int page = 0, copies = 0;
-	uint32_t size, no_room = 0;
+	unsigned int page = 0;
 
-	if (!q->tap_ready && !q->held)
-		return false;
 	for (unsigned int i = 0; i < RX_PACKETS && page + FRAME_PAGES <= RX_PAGES && net_ring_waiting(&q->rx); i++) {
-		size = q->held ? q->held : read_packet(q, page);
-		q->held = 0;
-		if (!size)
-			break;
-		if (unwanted(q, rx_packet(q, page)))
+		uint8_t *packet = rx_packet(q, page);
+		uint32_t size = i && !q->burst ? 0 : read_packet(q, page);
+
+		if (!size) {
+			/* Behind a packet that comes alone no second is looked for: epoll says if there is one. */
+			q->tap_ready = false;
+			q->burst = i > 1;
+			return;
+		}
+		if (unwanted(q, packet))
 			continue;
-		if (!put_packet(q, page, size, &copies)) {
-			no_room = size;
-			break;
+		if (!put_packet(q, packet, size, copies)) {
+			memcpy(held_packet(q) - HEADER, packet - HEADER, HEADER + size);
+			q->held = size;
+			return;
 		}
 		page += pages_of(size);
 	}
+}
+
+/* One batch; true if there was any. */
+static bool receive_some(struct queue *q)
+{
+	unsigned int copies = 0;
+
+	if (q->held) {
+		if (!put_packet(q, held_packet(q), q->held, &copies))
+			return false;
+		q->held = 0;
+	}
+	if (q->tap_ready)
+		read_tap(q, &copies);
 	if (copies)
 		finish_rx(q, copies);
-	/* Only now, for it goes where packets of this batch were. */
-	if (no_room)
-		hold(q, page, no_room);
 	return copies;
 }
 
@@ -450,21 +506,31 @@ static void unmask_events(struct queue *q)
 
 static void wait_for_work(struct queue *q)
 {
+	struct timespec limit = { 0, LAZY_NS };
 	struct epoll_event e[2];
-	int timeout = -1, got;
+	bool limited = q->sleep_until || unshown(q);
+	int got;
 
 	unmask_events(q);
 	if (q->sleep_until) {
-		uint64_t now = now_ns();
+		uint64_t now = now_ns(), left = q->sleep_until > now ? q->sleep_until - now : 0;
 
-		timeout = q->sleep_until <= now ? 0 : (q->sleep_until - now) / 1000000 + 1;
+		if (unshown(q))
+			show_sent(q);
+		limit = (struct timespec){ left / 1000000000, left % 1000000000 };
 	}
-	got = epoll_wait(q->epoll, e, 2, timeout);
+	got = epoll_pwait2(q->epoll, e, 2, limited ? &limit : NULL, NULL);
+	if (!got && unshown(q))
+		show_sent(q);
 	for (int i = 0; i < got; i++) {
-		if (e[i].data.fd == q->tap)
+		if (e[i].data.fd == q->tap) {
 			q->tap_ready = true;
-		else
+			q->burst |= q->tap_last;
+			q->tap_last = true;
+		} else {
+			q->tap_last = false;
 			take_events(q);
+		}
 		if (!(e[i].events & EPOLLIN))
 			worker_die("%s can't be read", e[i].data.fd == q->tap ? "the tap" : "the event channels");
 	}
@@ -483,19 +549,12 @@ void queue_run(struct queue *q)
 }
 
 const struct worker_rule queue_calls[] = {
-	{ SCMP_SYS(epoll_wait), -1 }, { SCMP_SYS(writev), -1 }, { SCMP_SYS(epoll_ctl), -1 }, { SCMP_SYS(futex), -1 },
+	{ SCMP_SYS(epoll_pwait2), -1 }, { SCMP_SYS(writev), -1 }, { SCMP_SYS(epoll_ctl), -1 }, { SCMP_SYS(futex), -1 },
 	{ SCMP_SYS(ioctl), GRANT_COPY }, { SCMP_SYS(ioctl), EVTCHN_NOTIFY },
 };
 const unsigned int queue_calls_count = sizeof(queue_calls) / sizeof(queue_calls[0]);
 
 /* --- the beginning ------------------------------------------------------------------------- */
-
-static void *pages(unsigned int count)
-{
-	void *p = mmap(NULL, (size_t)count * NET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
 
 static bool watch(struct queue *q, int fd)
 {
@@ -517,7 +576,7 @@ static void come_up(struct queue *q)
 		notify(q, q->shared->rx_port);
 }
 
-struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page)
+struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page, uint8_t *buffer)
 {
 	struct queue *q = calloc(1, sizeof(*q));
 
@@ -530,10 +589,9 @@ struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, 
 	q->events = FD_OWN + card->memory->queue_count + number;
 	q->tap_ready = q->tap_asked = true;
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
-	q->tx_buffer = pages(NET_SLOTS);
-	q->rx_buffer = pages(RX_PAGES + FRAME_PAGES + 1);
-	q->cut_buffer = pages(CUT_PAGES);
-	if (q->epoll < 0 || !q->tx_buffer || !q->rx_buffer || !q->cut_buffer || !watch(q, q->tap) || !watch(q, q->events))
+	q->buffer = buffer;
+	q->refs = card->memory->buffers ? q->shared->buffer_ref : NULL;
+	if (q->epoll < 0 || !watch(q, q->tap) || !watch(q, q->events))
 		return NULL;
 	if (!shared_load(&q->shared->begun)) {
 		net_journal_start(&q->shared->journal, tx_page, rx_page);

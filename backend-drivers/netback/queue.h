@@ -14,10 +14,10 @@
 struct queue;
 
 /*
- * @card and @number say which queue, its rings are mapped. NULL with errno. The frontend is notified of what a worker
- * before this one may have left unsaid.
+ * @card and @number say which queue; its rings are mapped, @buffer is CARD_BUFFER pages. NULL with errno. The frontend is
+ * notified of what a worker before this one may have left unsaid.
  */
-struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page);
+struct queue *queue_open(struct card *card, unsigned int number, void *tx_page, void *rx_page, uint8_t *buffer);
 /* Carries packets until the frontend breaks a ring; then it says so and ends the worker. */
 __attribute__((noreturn)) void queue_run(struct queue *q);
 /* The calls that it makes, for worker_sandbox(): a list and its length. */
