@@ -38,9 +38,6 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
 
-<<<<<<< HEAD
-include backend-drivers/netback/netback.mk
-=======
 # --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
 
 $(B)/tools/test/blk_load: tests/system/blk_load.c
@@ -72,4 +69,5 @@ $(H)/fuzz_blkback: tests/fuzz/fuzz_blkback.c tests/fuzz/replay.c $(BLKBACK_HOST_
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -O2 -o $@ $^
 -include $(BLKBACK_HOST_OBJ:.o=.d)
->>>>>>> h-blk
+
+include backend-drivers/netback/netback.mk
