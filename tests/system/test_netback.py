@@ -13,8 +13,8 @@ FULL = bool(os.environ.get("FULL"))
 
 def network(hv, options):
     with boot("netback-" + hv, hv=hv, initrd=INITRAMFS, memory="1G", limit=3600 if FULL else 900,
-              hv_options="dom0_mem=320M", dom0_options="xltest=netback+poweroff " + options) as this:
-        this.step("netback")
+              hv_options="dom0_mem=320M", dom0_options="xltest=network+poweroff " + options) as this:
+        this.step("network")
         this.expect_poweroff()
         this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
 
