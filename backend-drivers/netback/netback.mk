@@ -38,12 +38,14 @@ $(B)/netback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)
 	scripts/mkinitramfs $@ --guest -m xen_netfront -a $(B)/tools/test/netload=bin/netload
 NETBACK_INITRAMFS := $(B)/initramfs-netback
 $(NETBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
-		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/tools/backendd $(B)/tools/netback $(B)/tools/test/netload \
+		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/tools/backendd $(B)/tools/netback \
+		$(B)/tools/test/backendd $(B)/tools/test/netback $(B)/tools/test/netload \
 		$(B)/netback-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m tun -m bridge -m xen_netback \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/tools/backendd=bin/backendd \
-		-a $(B)/tools/netback=libexec/netback -a $(B)/tools/test/netload=bin/netload \
+		-a $(B)/tools/netback=libexec/netback -a $(B)/tools/test/backendd=bin/backendd-test \
+		-a $(B)/tools/test/netback=libexec-test/netback -a $(B)/tools/test/netload=bin/netload \
 		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/netback-guest-initrd=boot/guest-initrd
