@@ -43,10 +43,13 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 $(B)/tools/test/blk_load: tests/system/blk_load.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $<
+$(B)/tools/test/blk_hostile: tests/system/blk_hostile.c $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $^
 BLKBACK_INITRAMFS := $(B)/initramfs-blkback
-$(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/blk_load
-	scripts/mkinitramfs $@ --guest -m xen_blkfront -m crc32c_generic -m ext4 -a $(B)/tools/test/blk_load=bin/blk_load \
-		-a /sbin/e2fsck=bin/e2fsck
+$(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/blk_load $(B)/tools/test/blk_hostile
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_evtchn -m xen_gntalloc -m crc32c_generic -m ext4 \
+		-a $(B)/tools/test/blk_load=bin/blk_load -a $(B)/tools/test/blk_hostile=bin/blk_hostile -a /sbin/e2fsck=bin/e2fsck
 $(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) \
 		$(B)/tools/test/backendd $(B)/tools/test/blkback $(BACKENDS) $(B)/blkback-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk -m loop -m crc32c_generic -m ext4 \

@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "../common/keeper.h"
 #include "journal.h"
 
-#define QUEUES_MOST 4u		/* that we offer: one process serves them all */
+#define QUEUES_MOST 4u		/* that we offer: one process serves them all, the guest's CPUs wait less for each other */
 
 struct disk {
 	struct storage storage;
@@ -114,10 +113,9 @@ static void disk_features(struct device *d, struct xs_batch *b)
 {
 	const struct disk *disk = disk_of(d);
 	const struct storage *s = &disk->storage;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	put(d, b, "max-ring-page-order", "%u", BLK_RING_ORDER);
-	put(d, b, "multi-queue-max-queues", "%ld", cpus < 1 ? 1 : cpus > QUEUES_MOST ? QUEUES_MOST : cpus);
+	put(d, b, "multi-queue-max-queues", "%u", QUEUES_MOST);
 	put(d, b, "feature-max-indirect-segments", "%u", BLK_SEGMENTS);
 	put(d, b, "feature-persistent", "1");
 	put(d, b, "feature-flush-cache", "%d", !s->readonly);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A worker's talk with the keeper; worker.h says what for. One thread, and one question at a time. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,19 +67,6 @@ void worker_die(const char *format, ...)
 	_exit(1);
 }
 
-/*
- * One worker at a time. After a killed keeper's successor has started us, our predecessor may still be about to die: it
- * holds this lock, which belongs to a process, until it has no memory any more.
- */
-static void wait_for_predecessor(void)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	while (fcntl(FD_MEMORY, F_SETLKW, &lock))
-		if (errno != EINTR)
-			worker_die("the worker can't lock its memory: %m");
-}
-
 void worker_begin(uint32_t layout)
 {
 	struct backend_memory *head = mmap(NULL, BACKEND_OWN, PROT_READ, MAP_SHARED, FD_MEMORY, 0);
@@ -90,7 +76,6 @@ void worker_begin(uint32_t layout)
 
 		_exit(write(2, text, sizeof(text) - 1) > 0 ? 2 : 3);
 	}
-	wait_for_predecessor();
 	if (head->magic != BACKEND_MAGIC || head->layout != layout)
 		worker_die("the worker's program and backendd are of different versions: restart backendd");
 	memory = mmap(NULL, head->size, PROT_READ | PROT_WRITE, MAP_SHARED, FD_MEMORY, 0);

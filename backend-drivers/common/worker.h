@@ -15,7 +15,7 @@
 
 extern struct backend_memory *memory;
 
-/* Maps the memory, once no other worker has it. Does not come back if something is wrong; @layout is the kind's (struct backend_kind). */
+/* Maps the memory. Does not come back if something is wrong; @layout is the kind's (struct backend_kind). */
 void worker_begin(uint32_t layout);
 static inline void *worker_memory_own(void)
 {
