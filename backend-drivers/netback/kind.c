@@ -285,9 +285,13 @@ static int network_connect(struct device *d)
 		return device_error(d, -err, "its interface can't be set to what the frontend takes: %s", strerror(-err));
 	for (unsigned int i = 0; i < queues && !err; i++)
 		err = open_queue(d, i, &wishes[i], &card->queue[i]);
-	if (!err)
-		make_buffers(d, card);
-	return err;
+	if (err)
+		return err;
+	make_buffers(d, card);
+	/* It went off with the keeper that was killed, and the frontend is connected still. */
+	if (d->resuming)
+		tap_carrier(n->tap[0], true);
+	return 0;
 }
 
 static unsigned int network_descriptors(struct device *d, int *fds)
