@@ -83,6 +83,7 @@ $(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/guest-disk $(PVGRUB) $(B)/kernel/vmlin
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
+		-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		-a $(PVGRUB)=boot/pvgrub -a $(B)/guest-disk=boot/guest-disk \
 		-a $(B)/guest/talk.elf=boot/talk -a $(GUEST_INITRD)=boot/guest-initrd \
