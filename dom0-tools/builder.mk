@@ -78,10 +78,14 @@ $(B)/guest-disk: $(GUEST_INITRD) $(KERNEL) tests/system/guest-grub.cfg
 	$(Q)mcopy -i $@ $(B)/kernel/vmlinuz ::/vmlinuz && mcopy -i $@ $(GUEST_INITRD) ::/initrd
 $(B)/run_count: tests/bench/run_count.c
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -static -o $@ $<
+$(B)/tools/test/kill_at: tests/tools/kill_at.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -o $@ $<
 $(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/guest-disk $(PVGRUB) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
-		$(B)/guest/talk.elf $(B)/run_count scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
-	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop \
+		$(B)/guest/talk.elf $(B)/run_count $(B)/tools/test/kill_at $(wildcard dom0-tools/hotplug/*) scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop -m xen_netback -m bridge \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
+		$(foreach f,$(wildcard dom0-tools/hotplug/*),-a $f=hotplug/$(notdir $f)) -a $(B)/tools/test/kill_at=bin/kill_at \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
 		-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \

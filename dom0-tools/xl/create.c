@@ -378,26 +378,24 @@ static int build(struct creation *k)
 	return 0;
 }
 
-/* For xl list -l of either toolstack. Without it all else works, so a full disk is only told. */
-static void save_config(struct creation *k)
+/* For xl list -l of either toolstack, and for what changes the guest later. */
+static int save_config(struct creation *k)
 {
 	char path[128], *json = config_to_json(k->c, k->topology.node_of ? &k->topology : NULL, k->domid, true);
 	size_t n = json ? strlen(json) : 0;
-	bool good = false;
-	int fd = -1;
+	int err = json ? 0 : ENOMEM, fd;
 
 	userdata_path(path, sizeof(path), k->domid, k->c->uuid, "libxl-json");
-	if (json)
+	if (!err) {
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0) {
-		good = write(fd, json, n) == (ssize_t)n;
-		good = !close(fd) && good;
-	}
-	if (!good) {
-		fprintf(stderr, "xl: %s: the configuration can't be kept in %s: %s\n", k->c->name, path, strerror(errno));
-		unlink(path);
+		/* A file system that is full writes less, or says so when the file is closed. */
+		if (fd < 0 || (write(fd, json, n) != (ssize_t)n && (errno = errno ? errno : ENOSPC)))
+			err = errno;
+		if (fd >= 0 && close(fd) && !err)
+			err = errno;
 	}
 	free(json);
+	return err ? say_error(err, "%s: the configuration can't be kept in %s: %s", k->c->name, path, strerror(err)) : 0;
 }
 
 static int make(struct creation *k, struct record *r)
@@ -410,9 +408,7 @@ static int make(struct creation *k, struct record *r)
 	err = err ? err : nodes_connect(k->h, &k->g);
 	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs,
 				     NULL);
-	if (!err)
-		save_config(k);
-	return err;
+	return err ? err : save_config(k);
 }
 
 int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)

@@ -44,7 +44,7 @@ for hypervisor in sorted({HV, "xen" if FULL else HV} - {"bare"}):
     add_test("refusals_are_one_sentence_and_leave_nothing_on_" + hypervisor, create, hypervisor, "refusals",
              words="xlparts=refusals")
     add_test("guests_end_in_every_way_and_a_killed_xl_leaves_nothing_on_" + hypervisor, create, hypervisor, "lives",
-             words="xlparts=lives+killed xlstep=%d" % (2000 if FULL else 20000), limit=6000 if FULL else 600)
+             words="xlparts=lives+killed xlstep=%d" % (1 if FULL else 64), limit=9000 if FULL else 600)
     add_test("the_stock_kernel_with_96_mib_and_one_vcpu_on_" + hypervisor, create, hypervisor, "linux",
              words="xlparts=linux")
     if FULL:

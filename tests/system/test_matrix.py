@@ -65,7 +65,7 @@ class Cell:
         self.dom0.sh("xenstore-write /test/a 1 /test/b 2 && xenstore-exists /test/a && xenstore-rm /test/a")
         self.dom0.sh("xenstore-exists /test/a", status=1)
         self.dom0.sh("xenstore-chmod /test/b n0 r%s" % self.domid)
-        self.dom0.shows("xenstore-ls -p /test", r'b = "2" +\(n0,r%s\)' % self.domid)
+        self.dom0.shows("xenstore-ls -p /test", r'b = "2".*\(n0,r%s\)' % self.domid)
         self.dom0.shows("xenstore-watch -n 2 /test >/tmp/seen & until xenstore-write /test/c 3 && [ $(wc -l </tmp/seen) = 2 ];"
                         " do usleep 100000; done; cat /tmp/seen", "/test", "/test/c")
 

@@ -13,11 +13,17 @@ start_daemons() {
 		insmod "/lib/modules/$name.ko" || fail "insmod $name"
 	done </lib/modules/order.more
 	mount -t xenfs xenfs /proc/xen || fail "mount xenfs"
-	mkdir -p /var/run/xen /var/lib/xen /var/lock /var/log/xen /run /etc/xen /dev/pts
+	mkdir -p /var/run/xen /var/lib/xen /var/lock /var/log/xen /run /etc/xen/scripts /dev/pts
 	mount -t devpts devpts /dev/pts || fail "mount devpts"
+	mv /hotplug/* /etc/xen/scripts/ || fail "no hotplug scripts"
 	xenstored -T /tmp/xenstored.log || fail "xenstored does not start"
 	xenstore-write /local/domain/0/name Domain-0 /local/domain/0/domid 0
 	xenconsoled -i --log=guest 2>/tmp/xenconsoled.log &
+}
+
+# Once: a bridge for network interfaces.
+bridge() {
+	[ -e /sys/class/net/xenbr0 ] || { brctl addbr xenbr0 && ip link set xenbr0 up; } || fail "no bridge"
 }
 
 # config NAME KERNEL MEMORY [LINE...]
@@ -30,11 +36,13 @@ config() {
 	done
 }
 
-# Domains, nodes, files: what must be the same before and after.
+# Domains, nodes, files, devices: what must be the same before and after.
 state() {
 	xl list | awk '{ print $1, $2 }'
 	xenstore-ls -f | grep -v "^/local/domain/0/\(memory\|backend\)\|^/libxl = \|^/libxl/disable_udev\|^/vm = "
 	find /var/run/xen /var/lib/xen -name "*.libxl-json" -o -name "create-*" -o -name "destroy-*"
+	losetup -a
+	ls /sys/class/net
 }
 
 unchanged() {
