@@ -16,7 +16,7 @@ start_daemons() {
 	mkdir -p /var/run/xen /var/lib/xen /var/lock /var/log/xen /run /etc/xen/scripts /dev/pts
 	mount -t devpts devpts /dev/pts || fail "mount devpts"
 	mv /hotplug/* /etc/xen/scripts/ || fail "no hotplug scripts"
-	xenstored -T /tmp/xenstored.log || fail "xenstored does not start"
+	xenstored -T /tmp/xenstored.log -F /var/run/xenstored.pid || fail "xenstored does not start"
 	xenstore-write /local/domain/0/name Domain-0 /local/domain/0/domid 0
 	xenconsoled -i --log=guest 2>/tmp/xenconsoled.log &
 }
