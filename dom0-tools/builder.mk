@@ -81,6 +81,7 @@ $(B)/run_count: tests/bench/run_count.c
 $(B)/tools/test/kill_at: tests/tools/kill_at.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -o $@ $<
+TINY_GUESTS := talk domu flood heart
 GUESTS_FILES := -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop -m xen_netback -m bridge \
 	-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 	$(foreach f,$(wildcard dom0-tools/hotplug/*),-a $f=hotplug/$(notdir $f)) -a $(B)/tools/test/kill_at=bin/kill_at \
@@ -88,10 +89,10 @@ GUESTS_FILES := -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkba
 	-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
 	$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 	-a $(PVGRUB)=boot/pvgrub -a $(B)/guest-disk=boot/guest-disk \
-	-a $(B)/guest/talk.elf=boot/talk -a $(GUEST_INITRD)=boot/guest-initrd \
+	$(foreach g,$(TINY_GUESTS),-a $(B)/guest/$g.elf=boot/$g) -a $(GUEST_INITRD)=boot/guest-initrd \
 	-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz
 $(GUESTS_INITRAMFS): $(GUEST_INITRD) $(B)/guest-disk $(PVGRUB) $(B)/kernel/vmlinux.gz $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled \
-		$(B)/guest/talk.elf $(B)/run_count $(B)/tools/test/kill_at $(wildcard dom0-tools/hotplug/*) scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
+		$(TINY_GUESTS:%=$(B)/guest/%.elf) $(B)/run_count $(B)/tools/test/kill_at $(wildcard dom0-tools/hotplug/*) scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
 	scripts/mkinitramfs $@ $(GUESTS_FILES)
 # With Debian's newer kernel as a further guest; the full form of test_create.py asks for it.
 $(B)/newer/vmlinuz: scripts/fetch
