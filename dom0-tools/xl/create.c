@@ -38,6 +38,7 @@ struct creation {
 	uint32_t pool, sched_id;
 	struct pv_guest g;
 	struct booted booted;	/* by bootloader= */
+	uint64_t from_dom0;	/* KiB that dom0 gave up for it */
 	struct cpu_topology topology;	/* known if the configuration says anything of CPUs */
 	int node_of[CPUS_MAX];
 };
@@ -198,7 +199,7 @@ static int set_memory(struct creation *k)
 {
 	struct guest_config *c = k->c;
 	struct xen_e820_entry map = { .addr = 0, .size = c->maxmem << 10, .type = E820_RAM };
-	int err = balloon_make_room(k->h, c->memory + EXTRA_KIB);
+	int err = balloon_make_room(k->h, c->memory + EXTRA_KIB, &k->from_dom0);
 
 	if (err)
 		return err;
@@ -424,6 +425,8 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 		err = make(&k, &r);
 		if (err && k.domid)
 			destroy_parts(h, k.domid, c->uuid);
+		if (err)
+			balloon_give_back(h, k.from_dom0);
 		record_close(&r);
 	}
 	pv_close(&k.g);
