@@ -151,7 +151,7 @@ static bool read_disk(struct disk_config *d, yajl_val v)
 		.format = place(v, "format", disk_format_words), .backendtype = place(v, "backend", disk_backend_words),
 		.readwrite = flag(v, "readwrite"), .removable = flag(v, "removable"), .is_cdrom = flag(v, "is_cdrom"),
 		.direct_io_safe = flag(v, "direct_io_safe"), .discard = tristate(v, "discard_enable"),
-		.trusted = tristate(v, "trusted"),
+		.trusted = tristate(v, "trusted"), .colo = TRI_DEFAULT,
 	};
 	return d->vdev && disk_vdev_number(d->vdev, NULL, NULL) >= 0;
 }

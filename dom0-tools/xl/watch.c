@@ -24,7 +24,7 @@
 
 #define DUMP_FOLDER	"/var/lib/xen/dump"
 /* Seconds. A guest that lived shorter is not started again at once: see too_soon(). */
-#define SHORT_LIFE	10
+#define SHORT_LIFE	20
 #define LONGEST_PAUSE	60
 
 enum next { NEXT_END, NEXT_RESTART };
