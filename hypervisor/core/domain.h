@@ -167,6 +167,11 @@ extern u32 domain_ids_end;
 /* Domain by id with a reference, or NULL. Give it back with put_domain(). */
 struct domain *get_domain(domid_t id);
 void put_domain(struct domain *d);
+/* One reference more on a domain on which the caller has one, or which it runs for. */
+static inline void hold_domain(struct domain *d)
+{
+	__atomic_fetch_add(&d->refcount, 1, __ATOMIC_RELAXED);
+}
 /* The domain with the lowest id that is not below `from`, with a reference, or NULL. */
 struct domain *next_domain(u32 from);
 

@@ -70,6 +70,8 @@ struct run_queue {
 	u32 waiting;         /* [S] length of the queue; others look without the lock */
 	struct vcpu *loaded; /* CPU's own: whose state it holds */
 	bool slice_over;     /* CPU's own */
+	bool limited;        /* [S] the timer is for the end of the rate limit, with the slice not over */
+	u64 since;           /* [S] when curr got the CPU */
 	bool misplaced;      /* [S] one waits here that may not run here */
 	u64 idle_ns;         /* [S] before idle_since */
 	u64 idle_since;      /* [S] 0 while it is busy */
@@ -113,7 +115,7 @@ static void slice_ended(void *data)
 {
 	struct run_queue *q = data;
 
-	q->slice_over = true;
+	q->slice_over = !q->limited;
 	set_work(this_cpu(), WORK_SCHEDULE);
 }
 
@@ -745,6 +747,7 @@ static void put_off(struct run_queue *q, struct vcpu *prev, u64 now)
  */
 static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 now)
 {
+	const u64 ratelimit = READ_ONCE(sched_ratelimit_ns);
 	struct vcpu *rival, *next = prev;
 	s64 until;
 
@@ -753,7 +756,7 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	rival = first_ready(q, cpu, now);
 	if (prev) {
 		if (!may_run(prev) || READ_ONCE(prev->blocked) || budget_left(prev, now) <= 0 || !cpu_allowed(prev, cpu) ||
-		    (rival && !credit_goes_on(prev->vtime, rival->vtime, q->slice_over, sched_ratelimit_ns))) {
+		    (rival && !credit_goes_on(prev->vtime, rival->vtime, q->slice_over, now - q->since, ratelimit))) {
 			put_off(q, prev, now);
 			next = NULL;
 		}
@@ -762,6 +765,7 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	if (!next && (next = rival)) {
 		dequeue(q, next);
 		next->charged_at = now;
+		q->since = now;
 		runstate_change(next, VCPU_RUNNING, now);
 	}
 	if (!next && !q->idle_since) {
@@ -776,8 +780,13 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 		raise_floor(q->head ? min(next->vtime, q->head->vtime) : next->vtime);
 	until = next ? budget_left(next, now) : INT64_MAX;
 	until = max(until, (s64)CAP_MIN_NS);
+	q->limited = false;
 	if (q->head)
 		until = min(until, (s64)credit_slice(q->waiting));
+	if (q->head && next && now - q->since < ratelimit && (s64)(q->since + ratelimit - now) < until) {
+		q->limited = true;
+		until = q->since + ratelimit - now;
+	}
 	if (until != INT64_MAX)
 		timer_set(&q->slice, now + until);
 	return next;

@@ -16,6 +16,9 @@
  * One that moves to another CPU's queue may be far behind that queue, since that is why it moved: the same bounds with
  * twice MOVE_NS for the first.
  *
+ * Who woke does not get the CPU before the one that runs has had it for the rate limit: two that wake each other often
+ * would else be switched at each event, where one could have done much for the other at once.
+ *
  * Caps. A domain with a cap has a budget for each period of PERIOD_NS. All its vcpus together use it up; then none of
  * them runs before the period's end. What they ran beyond it is owed, so the average holds; what they did not use is
  * gone.
@@ -55,9 +58,9 @@ u64 credit_woken_alone(u64 vtime, u64 floor)
 	return vtime + WAKE_NS < floor ? floor - WAKE_NS : vtime;
 }
 
-bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ratelimit)
+bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimit)
 {
-	return slice_over ? vtime < rival : vtime <= rival + ratelimit;
+	return slice_over ? vtime < rival : ran < ratelimit || vtime <= rival + ratelimit;
 }
 
 u64 credit_slice(u32 waiting)

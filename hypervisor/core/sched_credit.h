@@ -23,8 +23,11 @@ u64 credit_woken(u64 vtime, u64 least, u32 weight);
 u64 credit_moved(u64 vtime, u64 least, u32 weight);
 /* ... or alone, where the busiest have come to `floor`. */
 u64 credit_woken_alone(u64 vtime, u64 floor);
-/* Does the one that runs go on, with another waiting? `ratelimit`: how far it may be ahead before its slice is over. */
-bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ratelimit);
+/*
+ * Does the one that runs go on, with another waiting? It has run for `ran` ns. Before its slice is over it does within
+ * the first `ratelimit` ns, and as long as it is no further ahead than that.
+ */
+bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimit);
 /* How long one may run while `waiting` wait. */
 u64 credit_slice(u32 waiting);
 
