@@ -89,6 +89,34 @@ def rings(hv, plan="full", plugin=True, **options):
     return cases
 
 
+def drivers(hv, name="", disk="", vif="", raw=False, devices=(), hv_options="", **options):
+    """Run io_bench in Linux guests; return {operation: instructions, for each I/O, packet, trip or byte}.
+
+    `disk` and `vif` are further words of the guest's devices; with `raw` the device and the loopback of dom0 alone, and
+    the device in the guest itself, are measured too.
+    """
+    words = "xltest=driver-bench+poweroff" + (" xldisk=" + disk if disk else "") + (" xlvif=" + vif if vif else "") + (
+        " xlraw=1" if raw else "")
+    with exact_machine("bench-drivers-" + (name or hv), hv, initrd=BENCH_INITRD, devices=list(devices), memory="1200M",
+                       hv_options="dom0_mem=500M " + hv_options, dom0_options=words, **options) as this:
+        this.step("driver-bench")
+        this.expect_poweroff()
+        figures = {}
+        for what, value in re.findall(r"^IO (\w+) (\d+)$", this.text, re.MULTILINE):
+            figures[what] = int(value) / 100
+    for what in [what for what in figures if what.endswith("_1000_bytes")]:
+        figures[what.replace("_1000_bytes", "_byte")] = figures.pop(what) / 1000
+    return figures
+
+
+# (column, hypervisor, options of drivers()); the first measures the floors too. Words name the backends, so that a change
+# of the default is no change of a column.
+DRIVERS = [
+    ("Xenolith, Linux's", "xenolith", {"disk": "backendtype=phy", "raw": True}),
+    ("Xen 4.17, Linux's", "xen", {"disk": "backendtype=phy"}),
+]
+
+
 def boot_figures(hv, text, userland):
     """Return {name: instructions} of the way to userland."""
     figures = {"power_on_to_userland": userland}

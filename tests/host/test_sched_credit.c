@@ -196,6 +196,27 @@ static void one_that_wakes_waits_until_the_rate_limit_is_over(void **state)
 	assert_false(credit_goes_on(500 * MS, 499 * MS, true, 0, MS));
 }
 
+static void who_sleeps_soon_hands_over_and_who_works_on_does_not(void **state)
+{
+	struct credit_habit h = { 0 };
+	unsigned int handed = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 80; i++)
+		handed += credit_hands_over(&h, 500 * MS, 505 * MS);
+	assert_false(credit_hands_over(&h, 500 * MS, 511 * MS));
+	assert_int_equal(handed, 70); /* at times it may run on, and shows how long */
+	credit_tail(&h, MS / 1000, 0);
+	assert_true(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, ~0ULL, 0);
+	for (unsigned int i = 0; i < 80; i++)
+		assert_false(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, MS / 100, 1); /* it had more to tell */
+	assert_false(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, MS / 100, 0);
+	assert_true(credit_hands_over(&h, 500 * MS, 505 * MS));
+}
+
 static void wherever_it_ran_before_it_waits_a_bounded_time(void **state)
 {
 	(void)state;
@@ -250,6 +271,7 @@ int main(void)
 		cmocka_unit_test(what_was_overrun_is_owed_and_what_was_not_used_is_gone),
 		cmocka_unit_test(one_that_wakes_runs_at_once_among_busy_ones),
 		cmocka_unit_test(one_that_wakes_waits_until_the_rate_limit_is_over),
+		cmocka_unit_test(who_sleeps_soon_hands_over_and_who_works_on_does_not),
 		cmocka_unit_test(wherever_it_ran_before_it_waits_a_bounded_time),
 		cmocka_unit_test(sleeping_saves_nothing_up),
 		cmocka_unit_test(one_that_moves_keeps_its_place_within_bounds),
