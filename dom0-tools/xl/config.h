@@ -88,7 +88,7 @@ char *cpus_format(const struct cpumap *map, unsigned int nr_cpus, char *buf, siz
 
 /* --- disks --------------------------------------------------------------------------------- */
 
-enum disk_format { DISK_FORMAT_UNKNOWN, DISK_QCOW, DISK_QCOW2, DISK_VHD, DISK_RAW, DISK_EMPTY, DISK_QED };
+enum disk_format { DISK_FORMAT_UNKNOWN, DISK_QCOW, DISK_QCOW2, DISK_VHD, DISK_RAW, DISK_EMPTY, DISK_QED, DISK_VMDK };
 enum disk_backend { DISK_BACKEND_UNKNOWN, DISK_PHY, DISK_TAP, DISK_QDISK, DISK_STANDALONE };
 
 struct disk_config {
@@ -125,6 +125,7 @@ int disk_vdev_number(const char *vdev, int *disk, int *partition);
 
 /* --- network interfaces -------------------------------------------------------------------- */
 
+enum vif_backend { VIF_BACKEND_DEFAULT, VIF_BACKEND_LINUX, VIF_BACKEND_NETBACK };
 enum vif_type { VIF_TYPE_DEFAULT, VIF_TYPE_IOEMU, VIF_TYPE_VIF };
 
 struct vif_config {
@@ -143,6 +144,7 @@ struct vif_config {
 	uint64_t rate_bytes;		/* per interval; 0: no limit */
 	uint32_t rate_usecs;		/* interval */
 	enum tristate trusted;
+	enum vif_backend backendtype;	/* ours: not a key of xl of 4.17 */
 };
 
 /* As disk_parse(). */

@@ -186,7 +186,7 @@ static void put_build_info(yajl_gen g, const struct guest_config *c, const struc
 void disk_to_json(yajl_gen g, const struct disk_config *d)
 {
 	static const char *const backends[] = { "unknown", "phy", "tap", "qdisk", "standalone" };
-	static const char *const formats[] = { "unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed" };
+	static const char *const formats[] = { "unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", "vmdk" };
 
 	json_open(g, NULL);
 	json_text(g, "backend_domname", d->backend);
@@ -245,6 +245,8 @@ void vif_to_json(yajl_gen g, const struct vif_config *v)
 		json_number(g, "rate_interval_usecs", v->rate_usecs);
 	json_text(g, "gatewaydev", v->gatewaydev);
 	put_tristate(g, "trusted", v->trusted);
+	if (v->backendtype)
+		json_string(g, "backendtype", v->backendtype == VIF_BACKEND_NETBACK ? "netback" : "linux");
 	json_close(g);
 }
 

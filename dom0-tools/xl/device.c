@@ -27,17 +27,30 @@
 #include "xl.h"
 
 const char *const device_kinds[] = { "vbd", "vif" };
+const char *const backend_kinds[] = { "vbd", "vif", "qdisk", "netback" };
+
+void device_set_backend(struct device *d, enum backend_kind backend, uint32_t backend_domid)
+{
+	d->backend = backend;
+	d->backend_domid = backend_domid;
+	snprintf(d->back, sizeof(d->back), "/local/domain/%u/backend/%s/%u/%u", backend_domid, backend_kinds[backend],
+		 d->domid, d->devid);
+}
 
 void device_init(struct device *d, enum device_kind kind, uint32_t domid, uint32_t backend_domid, unsigned int devid)
 {
 	const char *word = device_kinds[kind];
 
-	*d = (struct device){ .kind = kind, .domid = domid, .backend_domid = backend_domid, .devid = devid, .backing = -1,
-			      .keep_open = -1 };
+	*d = (struct device){ .kind = kind, .domid = domid, .devid = devid, .backing = -1, .keep_open = -1 };
+	device_set_backend(d, kind == DEVICE_VBD ? BACKEND_VBD : BACKEND_VIF, backend_domid);
 	snprintf(d->front, sizeof(d->front), "/local/domain/%u/device/%s/%u", domid, word, devid);
-	snprintf(d->back, sizeof(d->back), "/local/domain/%u/backend/%s/%u/%u", backend_domid, word, domid, devid);
 	snprintf(d->libxl, sizeof(d->libxl), "/libxl/%u/device/%s/%u", domid, word, devid);
 	snprintf(d->name, sizeof(d->name), kind == DEVICE_VBD ? "disk %u" : "network interface %u", devid);
+}
+
+bool device_is_ours(const struct device *d)
+{
+	return d->backend == BACKEND_QDISK || d->backend == BACKEND_NETBACK;
 }
 
 static char *read_node(struct host *h, const char *folder, const char *node)
@@ -56,7 +69,7 @@ static char *words_of(struct host *h, const struct device *d)
 
 	if (!words) {
 		snprintf(path, sizeof(path), "/local/domain/%u/error/backend/%s/%u/%u", d->backend_domid,
-			 device_kinds[d->kind], d->domid, d->devid);
+			 backend_kinds[d->backend], d->domid, d->devid);
 		words = read_node(h, path, "error");
 	}
 	if (!words) {
@@ -259,6 +272,21 @@ int devices_add(struct host *h, uint32_t domid, struct disk_config *disks, unsig
 
 /* --- listing ------------------------------------------------------------------------------ */
 
+bool device_find(struct host *h, struct device *d, enum device_kind kind, uint32_t domid, unsigned int devid)
+{
+	unsigned int backend_domid = 0;
+	char *back, word[16];
+
+	device_init(d, kind, domid, 0, devid);
+	back = read_node(h, d->libxl, "backend");
+	if (back && sscanf(back, "/local/domain/%u/backend/%15[a-z]/", &backend_domid, word) == 2)
+		for (int k = 0; k < BACKEND_KINDS; k++)
+			if (!strcmp(word, backend_kinds[k]))
+				device_set_backend(d, k, backend_domid);
+	free(back);
+	return back != NULL;
+}
+
 /* Adds the devices of one kind that the toolstack's copy has. */
 static struct device *list_kind(struct host *h, uint32_t domid, enum device_kind kind, struct device *list,
 				unsigned int *nr)
@@ -271,18 +299,12 @@ static struct device *list_kind(struct host *h, uint32_t domid, enum device_kind
 	ids = xs_directory(h->xs, XBT_NULL, path, &count);
 	for (unsigned int i = 0; ids && i < count; i++) {
 		struct device *more = realloc(list, (*nr + 1) * sizeof(*list));
-		unsigned int devid = strtoul(ids[i], NULL, 10), backend_domid = 0;
-		char *back;
 
 		if (!more)
 			break;
 		list = more;
-		device_init(&list[*nr], kind, domid, 0, devid);
-		back = read_node(h, list[*nr].libxl, "backend");
-		if (back && sscanf(back, "/local/domain/%u/", &backend_domid) == 1)
-			device_init(&list[*nr], kind, domid, backend_domid, devid);
-		free(back);
-		++*nr;
+		/* Without a backend it is listed all the same: it is there to be removed. */
+		device_find(h, &list[(*nr)++], kind, domid, strtoul(ids[i], NULL, 10));
 	}
 	free(ids);
 	return list;
@@ -346,15 +368,15 @@ int devices_forget(struct host *h, const struct device *devices, unsigned int nr
 		batch_remove(&b, "%s", d->front);
 		batch_remove(&b, "%s", d->back);
 		batch_remove(&b, "%s", d->libxl);
-		batch_remove(&b, "/local/domain/%u/error/backend/%s/%u/%u", d->backend_domid, device_kinds[d->kind], d->domid,
-			     d->devid);
+		batch_remove(&b, "/local/domain/%u/error/backend/%s/%u/%u", d->backend_domid, backend_kinds[d->backend],
+			     d->domid, d->devid);
 	}
 	err = batch_run(h->xs, &b);
 	for (unsigned int i = 0; i < nr; i++) {
 		char folder[80];
 
 		snprintf(folder, sizeof(folder), "/local/domain/%u/backend/%s/%u", devices[i].backend_domid,
-			 device_kinds[devices[i].kind], devices[i].domid);
+			 backend_kinds[devices[i].backend], devices[i].domid);
 		remove_if_empty(h, &b, folder);
 	}
 	err = err ? err : batch_run(h->xs, &b);

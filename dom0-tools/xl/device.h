@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Disks and network interfaces of guests: nodes in the store as libxl of 4.17 has them, for Linux's own backends
- * (xen-blkback, xen-netback) and others that follow their protocol.
+ * (xen-blkback, xen-netback), for ours (backendd with blkback and netback), and others that follow their protocol.
  *
  * Functions that fail have said why on stderr, with the device and the backend's words, and return -errno.
  */
@@ -33,10 +33,15 @@ int devices_remove(struct host *h, uint32_t domid);
 enum device_kind { DEVICE_VBD, DEVICE_VIF, DEVICE_KINDS };
 extern const char *const device_kinds[];
 
+/* Who serves a device is the folder beneath `backend` in the store. Linux's modules claim the first two. */
+enum backend_kind { BACKEND_VBD, BACKEND_VIF, BACKEND_QDISK, BACKEND_NETBACK, BACKEND_KINDS };
+extern const char *const backend_kinds[];
+
 enum device_stage { STAGE_BACKEND, STAGE_HOTPLUG, STAGE_DONE };
 
 struct device {
 	enum device_kind kind;
+	enum backend_kind backend;
 	uint32_t domid, backend_domid;
 	unsigned int devid;
 	char name[160];			/* for people: "disk xvda (/srv/a.img)" */
@@ -54,8 +59,13 @@ struct device {
 
 struct xs_batch;
 
-/* Paths and name from kind, domid, backend_domid and devid. */
+/* Paths and name; the backend is Linux's. */
 void device_init(struct device *d, enum device_kind kind, uint32_t domid, uint32_t backend_domid, unsigned int devid);
+void device_set_backend(struct device *d, enum backend_kind backend, uint32_t backend_domid);
+/* Does backendd serve it, not Linux? */
+bool device_is_ours(const struct device *d);
+/* As device_init() with the backend that the toolstack's copy names; false if the domain has no such device. */
+bool device_find(struct host *h, struct device *d, enum device_kind kind, uint32_t domid, unsigned int devid);
 /* "disk xvda (...): @format" as say_error(); with what the backend said in the store. */
 __attribute__((format(printf, 4, 5))) int device_error(struct host *h, const struct device *d, int err, const char *format, ...);
 

@@ -77,11 +77,13 @@ static void look_at(struct host *h, struct device *d)
 {
 	char *state = node(h, d, "state"), *online = node(h, d, "online"), *status = node(h, d, "hotplug-status");
 
-	if (state && !strcmp(state, "2") && (!status || !*status)) {
+	/* A qdisk's backend has opened it by itself. */
+	if (state && !strcmp(state, "2") && (!status || !*status) && d->backend != BACKEND_QDISK) {
 		if (d->kind == DEVICE_VBD ? plug_disk(h, d) : device_script(h, d, "online"))
 			tell_failure(h, d);
 	} else if (state && !strcmp(state, "6") && online && !strcmp(online, "0")) {
-		device_script(h, d, d->kind == DEVICE_VBD ? "remove" : "offline");
+		if (d->backend != BACKEND_QDISK)
+			device_script(h, d, d->kind == DEVICE_VBD ? "remove" : "offline");
 		xs_rm(h->xs, XBT_NULL, d->back);
 	}
 	free(state);
@@ -89,22 +91,24 @@ static void look_at(struct host *h, struct device *d)
 	free(status);
 }
 
-static void look_at_kind(struct host *h, uint32_t own, enum device_kind kind)
+static void look_at_kind(struct host *h, uint32_t own, enum backend_kind kind)
 {
 	char path[96];
 	unsigned int nr_domains = 0, nr;
 	char **domains, **ids;
 
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/%s", own, device_kinds[kind]);
+	snprintf(path, sizeof(path), "/local/domain/%u/backend/%s", own, backend_kinds[kind]);
 	domains = xs_directory(h->xs, XBT_NULL, path, &nr_domains);
 	for (unsigned int i = 0; domains && i < nr_domains; i++) {
-		snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%s", own, device_kinds[kind], domains[i]);
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%s", own, backend_kinds[kind], domains[i]);
 		nr = 0;
 		ids = xs_directory(h->xs, XBT_NULL, path, &nr);
 		for (unsigned int k = 0; ids && k < nr; k++) {
 			struct device d;
 
-			device_init(&d, kind, strtoul(domains[i], NULL, 10), own, strtoul(ids[k], NULL, 10));
+			device_init(&d, kind == BACKEND_VBD || kind == BACKEND_QDISK ? DEVICE_VBD : DEVICE_VIF,
+				    strtoul(domains[i], NULL, 10), own, strtoul(ids[k], NULL, 10));
+			device_set_backend(&d, kind, own);
 			look_at(h, &d);
 		}
 		free(ids);
@@ -144,7 +148,7 @@ static void serve(struct host *h)
 			free(event);
 		if (errno != EAGAIN)
 			xl_die("the connection to xenstored is lost: %s", strerror(errno));
-		for (int k = 0; k < DEVICE_KINDS; k++)
+		for (int k = 0; k < BACKEND_KINDS; k++)
 			look_at_kind(h, own, k);
 	}
 }

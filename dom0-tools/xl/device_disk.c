@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * Disks for a block backend of Linux's kind (backendtype=phy).
+ * Disks: what is behind them, and their nodes, for two kinds of block backend.
  *
- * What is behind the disk is a block device, or a file, which becomes one through a loop device. Without script= xl does
+ * qdisk is ours (backendd). It opens what is behind the disk by itself, under what the store calls it, FORMAT:TARGET;
+ * here it is only looked at first, so that a mistake is said before there is a guest.
+ *
+ * phy is Linux's. What is behind the disk is a block device, or a file, which becomes one through a loop device. Without script= xl does
  * that by itself: a file is opened, checked, and bound to a free loop device with O_DIRECT if its file system can that,
  * and the loop device dissolves when the last one closes it (LO_FLAGS_AUTOCLEAR). So it lives exactly as long as the
  * backend has it open, whoever is killed; there is nothing to undo. We keep it open until the backend has.
  *
  * With script= that script is run, as libxl does.
+ *
+ * Where the configuration names no backendtype: qdisk for images and NBD, and for all else if backendd runs here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +26,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "../libxenstore/batch.h"
+#include "backendd.h"
 #include "device.h"
 
 #define SCRIPT_FOLDER	"/etc/xen/scripts"
@@ -40,45 +46,55 @@ static bool same_backing(const char *path, const struct stat *st)
 }
 
 /* One disk of another guest: -EBUSY if both can't be. */
-static int check_other(struct host *h, struct device *d, const struct stat *st, const char *domid, const char *devid)
+static int check_other(struct host *h, struct device *d, const struct stat *st, const char *backends, const char *domid,
+		       const char *devid)
 {
 	char path[160];
-	char *params, *mode;
+	char *params, *mode, *target;
 	int err = 0;
 
 	if (strtoul(domid, NULL, 10) == d->domid && strtoul(devid, NULL, 10) == d->devid)
 		return 0;
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%s/%s/params", d->backend_domid, domid, devid);
+	snprintf(path, sizeof(path), "%s/%s/%s/params", backends, domid, devid);
 	params = xs_read(h->xs, XBT_NULL, path, NULL);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%s/%s/mode", d->backend_domid, domid, devid);
+	snprintf(path, sizeof(path), "%s/%s/%s/mode", backends, domid, devid);
 	mode = params ? xs_read(h->xs, XBT_NULL, path, NULL) : NULL;
-	if (mode && (d->disk->readwrite || *mode == 'w') && same_backing(params, st))
+	/* A qdisk's begins with the format. */
+	target = params && *params != '/' && strchr(params, ':') ? strchr(params, ':') + 1 : params;
+	if (mode && (d->disk->readwrite || *mode == 'w') && same_backing(target, st))
 		err = device_error(h, d, EBUSY, "domain %s has it as disk %s already, and not both only read it", domid, devid);
 	free(params);
 	free(mode);
 	return err;
 }
 
-/* Two may read a disk; who writes must be alone. */
-static int check_others(struct host *h, struct device *d, const struct stat *st)
+static int check_kind(struct host *h, struct device *d, const struct stat *st, const char *kind)
 {
-	char path[80];
+	char backends[48], path[80];
 	unsigned int nr_domains = 0, nr;
 	char **domains, **disks;
 	int err = 0;
 
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd", d->backend_domid);
-	domains = xs_directory(h->xs, XBT_NULL, path, &nr_domains);
+	snprintf(backends, sizeof(backends), "/local/domain/%u/backend/%s", d->backend_domid, kind);
+	domains = xs_directory(h->xs, XBT_NULL, backends, &nr_domains);
 	for (unsigned int i = 0; domains && i < nr_domains && !err; i++) {
-		snprintf(path, sizeof(path), "/local/domain/%u/backend/vbd/%s", d->backend_domid, domains[i]);
+		snprintf(path, sizeof(path), "%s/%.20s", backends, domains[i]);
 		nr = 0;
 		disks = xs_directory(h->xs, XBT_NULL, path, &nr);
 		for (unsigned int k = 0; disks && k < nr && !err; k++)
-			err = check_other(h, d, st, domains[i], disks[k]);
+			err = check_other(h, d, st, backends, domains[i], disks[k]);
 		free(disks);
 	}
 	free(domains);
 	return err;
+}
+
+/* Two may read a disk; who writes must be alone. */
+static int check_others(struct host *h, struct device *d, const struct stat *st)
+{
+	int err = check_kind(h, d, st, backend_kinds[BACKEND_VBD]);
+
+	return err ? err : check_kind(h, d, st, backend_kinds[BACKEND_QDISK]);
 }
 
 int disk_open(struct host *h, struct device *d, const struct disk_config *disk)
@@ -108,6 +124,32 @@ int disk_open(struct host *h, struct device *d, const struct disk_config *disk)
 	return check_others(h, d, &st);
 }
 
+static bool is_nbd(const struct disk_config *disk)
+{
+	static const char *const schemes[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
+
+	for (unsigned int i = 0; disk->target && i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (!strncmp(disk->target, schemes[i], strlen(schemes[i])))
+			return true;
+	return false;
+}
+
+static bool is_image(const struct disk_config *disk)
+{
+	return disk->format != DISK_RAW && disk->format != DISK_FORMAT_UNKNOWN && disk->format != DISK_EMPTY;
+}
+
+static enum backend_kind choose_backend(struct host *h, const struct disk_config *disk, uint32_t backend_domid)
+{
+	if (disk->backendtype == DISK_QDISK)
+		return BACKEND_QDISK;
+	if (disk->backendtype != DISK_BACKEND_UNKNOWN || disk->script)
+		return BACKEND_VBD;
+	if (is_image(disk) || is_nbd(disk))
+		return BACKEND_QDISK;
+	return backend_domid == device_own_domain(h) && backendd_runs() ? BACKEND_QDISK : BACKEND_VBD;
+}
+
 int disk_prepare(struct host *h, struct device *d, const struct disk_config *disk, uint32_t domid)
 {
 	uint32_t backend;
@@ -121,11 +163,14 @@ int disk_prepare(struct host *h, struct device *d, const struct disk_config *dis
 		return say_error(ENOENT, "%s: there is no domain %s to serve it", d->name, disk->backend);
 	if (number < 0)
 		return say_error(EINVAL, "%s: there is no virtual device of that name", d->name);
-	if (disk->backendtype == DISK_TAP || disk->backendtype == DISK_QDISK)
-		return say_error(ENOTSUP, "%s: backendtype %s is not supported; phy is, with raw files and block devices", d->name,
-				 disk->backendtype == DISK_TAP ? "tap" : "qdisk");
-	if (disk->format != DISK_RAW && disk->format != DISK_FORMAT_UNKNOWN && disk->format != DISK_EMPTY)
-		return say_error(ENOTSUP, "%s: only the format raw is supported", d->name);
+	device_set_backend(d, choose_backend(h, disk, backend), backend);
+	if (disk->backendtype == DISK_TAP)
+		return say_error(ENOTSUP, "%s: backendtype tap is not supported; qdisk and phy are", d->name);
+	if (d->backend == BACKEND_VBD && (is_image(disk) || is_nbd(disk)))
+		return say_error(ENOTSUP, "%s: backendtype phy%s serves raw files and block devices only; qdisk serves others too",
+				 d->name, disk->script ? " (script= means that)" : "");
+	if (d->backend == BACKEND_QDISK && disk->script)
+		return say_error(ENOTSUP, "%s: backendtype qdisk runs no script; phy does", d->name);
 	if (disk->specification && strcmp(disk->specification, "xen"))
 		return say_error(ENOTSUP, "%s: specification=%s is not supported; xen is", d->name, disk->specification);
 	if (disk->colo == TRI_ON)
@@ -135,7 +180,17 @@ int disk_prepare(struct host *h, struct device *d, const struct disk_config *dis
 	/* With a script, or elsewhere, the target is not ours to understand. */
 	if (disk->script || backend != device_own_domain(h))
 		return 0;
-	return disk_open(h, d, disk);
+	if (d->backend == BACKEND_VBD)
+		return disk_open(h, d, disk);
+	if (!backendd_runs())
+		return say_error(ENODEV, "%s: backendd, which serves it, is not running (systemctl start backendd starts it)",
+				 d->name);
+	if (is_nbd(disk))
+		return 0;
+	err = disk_open(h, d, disk);
+	/* It opens the file by itself, and may want to be the only one that has it open. */
+	disk_release(d);
+	return err;
 }
 
 /* --- nodes --------------------------------------------------------------------------------- */
@@ -147,25 +202,40 @@ static void script_path(const struct disk_config *disk, char *path, size_t size)
 	snprintf(path, size, "%s%s", *script == '/' ? "" : SCRIPT_FOLDER "/", script);
 }
 
+/* How libxl names formats to the backend of qdisks; vmdk and nbd are ours. */
+static const char *qdisk_format(const struct disk_config *disk)
+{
+	static const char *const words[] = {
+		[DISK_QCOW] = "qcow", [DISK_QCOW2] = "qcow2", [DISK_VHD] = "vhd", [DISK_QED] = "qed", [DISK_VMDK] = "vmdk"
+	};
+
+	if (is_image(disk))
+		return words[disk->format];
+	return is_nbd(disk) ? "nbd" : "aio";
+}
+
 void disk_nodes(struct xs_batch *b, const struct device *d)
 {
 	const char *const places[] = { d->back, d->libxl };
 	const struct disk_config *disk = d->disk;
 	const char *type = disk->is_cdrom ? "cdrom" : "disk";
-	char number[16], script[256];
+	bool ours = d->backend == BACKEND_QDISK;
+	char number[16], script[256], params[1100];
 
+	snprintf(params, sizeof(params), "%s%s%s", ours ? qdisk_format(disk) : "", ours ? ":" : "", disk->target);
 	snprintf(number, sizeof(number), "%u", d->devid);
 	script_path(disk, script, sizeof(script));
 	batch_write(b, number, "%s/virtual-device", d->front);
 	batch_write(b, type, "%s/device-type", d->front);
 	batch_write(b, disk->trusted == TRI_OFF ? "0" : "1", "%s/trusted", d->front);
 	for (int i = 0; i < 2; i++) {
-		batch_write(b, disk->target, "%s/params", places[i]);
-		batch_write(b, script, "%s/script", places[i]);
+		batch_write(b, params, "%s/params", places[i]);
+		if (!ours)
+			batch_write(b, script, "%s/script", places[i]);
 		batch_write(b, disk->removable ? "1" : "0", "%s/removable", places[i]);
 		batch_write(b, "1", "%s/bootable", places[i]);
 		batch_write(b, disk->vdev, "%s/dev", places[i]);
-		batch_write(b, "phy", "%s/type", places[i]);
+		batch_write(b, ours ? "qdisk" : "phy", "%s/type", places[i]);
 		batch_write(b, disk->readwrite ? "w" : "r", "%s/mode", places[i]);
 		batch_write(b, type, "%s/device-type", places[i]);
 		if (disk->direct_io_safe)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Network interfaces: nodes for a backend of netback's kind. What connects them to dom0's network is a script. */
+/*
+ * Network interfaces: nodes for Linux's xen-netback, or for ours, which has a tap where Linux has a vif of its own and
+ * the same nodes. What connects either to dom0's network is a script.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "../libxenstore/batch.h"
+#include "backendd.h"
 #include "device.h"
 
 #define SCRIPT_FOLDER	"/etc/xen/scripts"
@@ -40,10 +44,15 @@ int nic_prepare(struct host *h, struct device *d, struct vif_config *vif, uint32
 	}
 	device_init(d, DEVICE_VIF, domid, err ? 0 : backend, vif->devid);
 	d->vif = vif;
+	if (vif->backendtype == VIF_BACKEND_NETBACK)
+		device_set_backend(d, BACKEND_NETBACK, d->backend_domid);
 	if (err)
 		return say_error(ENOENT, "%s: there is no domain %s to serve it", d->name, vif->backend);
 	if (backend != device_own_domain(h))
 		return 0;
+	if (device_is_ours(d) && !backendd_runs())
+		return say_error(ENODEV, "%s: backendd, which serves it, is not running (systemctl start backendd starts it)",
+				 d->name);
 	script_path(vif, path, sizeof(path));
 	if (access(path, X_OK))
 		return say_error(ENOENT, "%s: its script %s can't be run: %s", d->name, path, strerror(errno));

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* The verbs about a running domain's disks, network interfaces and console; columns as xl of 4.17 prints them. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backendd.h"
 #include "console.h"
 #include "device.h"
 #include "xl.h"
@@ -44,26 +50,12 @@ static int guests_number(const struct device *d, const char *node)
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-/* The device as its nodes name it; false if the domain has none of that number. */
-static bool find_device(struct device *d, uint32_t domid, enum device_kind kind, unsigned int devid)
-{
-	char *back = xl_read("/libxl/%u/device/%s/%u/backend", domid, device_kinds[kind], devid);
-	unsigned int backend = 0;
-	bool there = back != NULL;
-
-	if (there && sscanf(back, "/local/domain/%u/", &backend) != 1)
-		backend = 0;
-	device_init(d, kind, domid, backend, devid);
-	free(back);
-	return there;
-}
-
 /* Takes away what is there of an addition that failed. */
 static void undo(struct host *h, uint32_t domid, enum device_kind kind, unsigned int devid)
 {
 	struct device d;
 
-	if (!find_device(&d, domid, kind, devid))
+	if (!device_find(h, &d, kind, domid, devid))
 		return;
 	devices_close(h, &d, 1, true);
 	devices_wait_closed(h, &d, 1, false);
@@ -138,7 +130,7 @@ static int detach(struct host *h, uint32_t domid, enum device_kind kind, unsigne
 {
 	struct device d;
 
-	if (!find_device(&d, domid, kind, devid))
+	if (!device_find(h, &d, kind, domid, devid))
 		xl_die("domain %u has no %s of that number", domid, kind == DEVICE_VBD ? "disk" : "network interface");
 	if (devices_close(h, &d, 1, force) || devices_wait_closed(h, &d, 1, !force))
 		return 1;
@@ -203,6 +195,120 @@ int verb_network_detach(int argc, char **argv)
 	if (devid < 0)
 		xl_die("domain %s has no network interface \"%s\"", argv[optind], argv[optind + 1]);
 	return detach(&h, domid, DEVICE_VIF, devid, xl.force);
+}
+
+/* --- what is behind a disk, and who serves it ----------------------------------------------- */
+
+/* "20G": bytes; dies of anything else. */
+static uint64_t size_of(const char *text)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long n = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	int shift = unit ? 10 * (unit - units + 1) : 0;
+
+	if (end == text || *text == '-' || !unit || end[1] || n > (uint64_t)INT64_MAX >> shift)
+		xl_die("\"%s\" is no size; a number with K, M, G or T behind it is one", text);
+	return n << shift;
+}
+
+static void grow_file(const char *path, uint64_t size)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		xl_die("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		xl_die("%s is no file: make the device itself larger, then say block-resize without a size", path);
+	if ((uint64_t)st.st_size > size)
+		xl_die("%s has %lld bytes already: a disk in use can't shrink", path, (long long)st.st_size);
+	if (ftruncate(fd, size))
+		xl_die("%s can't grow to %llu bytes: %s", path, (unsigned long long)size, strerror(errno));
+	close(fd);
+}
+
+/* Linux's backend looks at its device by itself; a loop device has to look at its file. */
+static int resize_phy(const struct device *d)
+{
+	char *path = xl_read("%s/physical-device-path", d->back);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1, err = 0;
+
+	if (path && !strncmp(path, "/dev/loop", 9) && (fd < 0 || ioctl(fd, LOOP_SET_CAPACITY)))
+		err = fprintf(stderr, "xl: %s: %s did not take the new size: %s\n", d->name, path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return err ? 1 : 0;
+}
+
+static void find_disk(struct host *h, struct device *d, const char *domain, const char *vdev)
+{
+	int devid = disk_vdev_number(vdev, NULL, NULL);
+
+	if (devid < 0)
+		xl_die("there is no virtual disk \"%s\" (xvda, sdb1, hdc, or a number)", vdev);
+	if (!device_find(h, d, DEVICE_VBD, xl_domain(domain), devid))
+		xl_die("domain %s has no disk %s", domain, vdev);
+}
+
+int verb_block_resize(int argc, char **argv)
+{
+	struct host h;
+	struct device d;
+
+	while (xl_option(argc, argv, "", NULL, 2) != -1)
+		continue;
+	h = this_host();
+	find_disk(&h, &d, argv[optind], argv[optind + 1]);
+	if (argc > optind + 2) {
+		char *params = xl_read("%s/params", d.libxl), *file = params;
+
+		if (file && device_is_ours(&d) && !strncmp(file, "aio:", 4))
+			file += 4;
+		if (!file || *file != '/')
+			xl_die("%s is no raw file: make it larger by its own tools, then say block-resize without a size",
+			       params ? params : d.name);
+		grow_file(file, size_of(argv[optind + 2]));
+		free(params);
+	}
+	if (!device_is_ours(&d))
+		return resize_phy(&d);
+	return backendd_ask(&h, &d, "resize") ? 1 : 0;
+}
+
+int verb_backend_upgrade(int argc, char **argv)
+{
+	struct host h;
+	struct device d;
+	unsigned int devid;
+	int end = 0;
+
+	while (xl_option(argc, argv, "", NULL, 2) != -1)
+		continue;
+	h = this_host();
+	if (sscanf(argv[optind + 1], "vif%u%n", &devid, &end) == 1 && !argv[optind + 1][end]) {
+		if (!device_find(&h, &d, DEVICE_VIF, xl_domain(argv[optind]), devid))
+			xl_die("domain %s has no network interface %u", argv[optind], devid);
+	} else {
+		find_disk(&h, &d, argv[optind], argv[optind + 1]);
+	}
+	if (!device_is_ours(&d))
+		xl_die("%s is served by the kernel of domain %u, which can't be replaced while it runs", d.name, d.backend_domid);
+	return backendd_ask(&h, &d, "upgrade") ? 1 : 0;
+}
+
+/* As in Xen: a disc is changed by the device model, which a PV guest doesn't have. */
+int verb_cd(int argc, char **argv)
+{
+	uint32_t domid;
+
+	while (xl_option(argc, argv, "", NULL, !strcmp(xl.verb, "cd-insert") ? 3 : 2) != -1)
+		continue;
+	domid = xl_domain(argv[optind]);
+	xl_die("%s: only HVM guests have drives whose disc changes, and domain %u is a PV guest; block-attach and "
+	       "block-detach are for it", xl.verb, domid);
 }
 
 /* --- lists -------------------------------------------------------------------------------------- */

@@ -171,7 +171,7 @@ static int no_backend(struct host *h, struct device *d)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/bus/xen-backend/drivers/%s", device_kinds[d->kind]);
-	if (!d->backend_domid && access(path, F_OK))
+	if (!d->backend_domid && !device_is_ours(d) && access(path, F_OK))
 		return device_error(h, d, ENODEV, "no backend driver serves it: load the module %s",
 				    d->kind == DEVICE_VBD ? "xen-blkback" : "xen-netback");
 	return device_error(h, d, ETIME, "its backend in domain %u did not get ready in %d seconds", d->backend_domid,
@@ -182,7 +182,7 @@ static int no_backend(struct host *h, struct device *d)
 static int plug(struct host *h, struct device *d)
 {
 	d->stage = STAGE_HOTPLUG;
-	if (d->backend_domid != device_own_domain(h)) {
+	if (d->backend_domid != device_own_domain(h) || d->backend == BACKEND_QDISK) {
 		d->stage = STAGE_DONE;
 		return 0;
 	}

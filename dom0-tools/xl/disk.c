@@ -47,7 +47,7 @@ static int set_format(struct parse *p, const char *text)
 		enum disk_format format;
 	} formats[] = {
 		{ "", DISK_RAW }, { "raw", DISK_RAW }, { "qcow", DISK_QCOW }, { "qcow2", DISK_QCOW2 },
-		{ "vhd", DISK_VHD }, { "qed", DISK_QED }, { "empty", DISK_EMPTY },
+		{ "vhd", DISK_VHD }, { "qed", DISK_QED }, { "vmdk", DISK_VMDK }, { "empty", DISK_EMPTY },
 	};
 
 	for (unsigned int i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
@@ -55,7 +55,7 @@ static int set_format(struct parse *p, const char *text)
 			p->disk->format = formats[i].format;
 			return 0;
 		}
-	return wrong(p, "unknown format `%s'; accepted are raw, qcow, qcow2, vhd, qed", text);
+	return wrong(p, "unknown format `%s'; accepted are raw, qcow, qcow2, vhd, qed, vmdk", text);
 }
 
 static int set_access(struct parse *p, const char *text)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The verbs of xl 4.17, all 92, in the order of its help, with why besides. Those without a function are not there yet
+ * The verbs of xl 4.17, all 92, in the order of its help, with why, block-resize and backend-upgrade besides. Those without a function are not there yet
  * and say so. A line "Usage: xl [-globals] verb arguments" begins each help.
  */
 #include <stddef.h>
@@ -161,13 +161,13 @@ const struct xl_verb xl_verbs[] = {
 		NULL
 	},
 	{
-		"cd-insert", NULL, "vtTf",
+		"cd-insert", verb_cd, "vtTf",
 		"<Domain> <VirtualDevice> <Target>",
 		"Put a disc into an HVM guest's drive",
 		NULL
 	},
 	{
-		"cd-eject", NULL, "vtTf",
+		"cd-eject", verb_cd, "vtTf",
 		"<Domain> <VirtualDevice>",
 		"Take the disc out of an HVM guest's drive",
 		NULL
@@ -371,6 +371,20 @@ const struct xl_verb xl_verbs[] = {
 		"[options] <Domain> <DevId>",
 		"Take a disk from a guest",
 		"-f, --force                Do not wait for the guest to give it back.\n"
+		"-h                         Print this help.\n"
+	},
+	{
+		"block-resize", verb_block_resize, "vtT",
+		"<Domain> <DevId> [Size]",
+		"Tell a guest that its disk has grown; with a size, let its file grow first",
+		"Size is a number with K, M, G or T behind it. Only a raw file can be made to grow, and none shrinks.\n"
+		"-h                         Print this help.\n"
+	},
+	{
+		"backend-upgrade", verb_backend_upgrade, "vtT",
+		"<Domain> <DevId>",
+		"Serve a guest's disk (xvda) or interface (vif0) with the program installed now",
+		"The guest sees a pause. Only what backendd serves can be upgraded.\n"
 		"-h                         Print this help.\n"
 	},
 	{

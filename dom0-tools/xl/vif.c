@@ -186,11 +186,20 @@ static int set_key(struct parse *p, struct vif_config *vif, const char *key, con
 			return say(p, false, "unknown type `%s' is ignored; accepted are vif, ioemu", value);
 		return 0;
 	}
+	if (!strcmp(key, "backendtype")) {
+		if (!strcmp(value, "netback"))
+			vif->backendtype = VIF_BACKEND_NETBACK;
+		else if (!strcmp(value, "linux"))
+			vif->backendtype = VIF_BACKEND_LINUX;
+		else
+			return say(p, true, "unknown backendtype `%s'; accepted are linux (the module xen-netback), netback (ours)", value);
+		return 0;
+	}
 	/* What COLO and netchannel wanted. */
 	if (!strcmp(key, "accel") || !strcmp(key, "forwarddev") || !strncmp(key, "colo_", 5))
 		return say(p, false, "%s is not supported yet and is ignored", key);
 	return say(p, false, "unknown parameter `%s' is ignored; accepted are mac, bridge, gatewaydev, ip, script, vifname, "
-		   "model, type, backend, rate, devid, mtu, trusted, untrusted", key);
+		   "model, type, backend, backendtype, rate, devid, mtu, trusted, untrusted", key);
 }
 
 static int parse_piece(struct parse *p, struct vif_config *vif, const char *piece)

@@ -139,6 +139,7 @@ xl_verb_fn verb_pause, verb_unpause, verb_shutdown, verb_reboot, verb_sysrq, ver
 xl_verb_fn verb_debug_keys, verb_mem_set, verb_mem_max, verb_vcpu_set, verb_vcpu_pin, verb_config_update;
 xl_verb_fn verb_sched_credit, verb_sched_credit2, verb_cpupool_list, verb_info, verb_dmesg, verb_create;
 xl_verb_fn verb_destroy, verb_top, verb_why, verb_dump_core, verb_sharing, verb_help, verb_getenforce;
+xl_verb_fn verb_block_resize, verb_backend_upgrade, verb_cd;
 xl_verb_fn verb_console, verb_devd, verb_block_attach, verb_block_detach, verb_block_list, verb_network_attach;
 xl_verb_fn verb_network_detach, verb_network_list;
 

@@ -53,11 +53,18 @@ GUEST_INITRAMFS := $(B)/initramfs-guest
 $(GUEST_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/* scripts/initramfs/*/*/*) $(KERNEL)
 	scripts/mkinitramfs $@ --frontends
 RUN_INITRAMFS := $(B)/initramfs-run
-$(RUN_INITRAMFS): $(GUEST_INITRAMFS) $(STATIC) $(XL) $(wildcard dom0-tools/hotplug/* scripts/run/*)
-	scripts/mkinitramfs $@ $(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge,-m $m) \
+NET_ROOT := $(B)/net/root
+NET_PROGRAMS := $(NET_ROOT)/usr/sbin/dnsmasq $(NET_ROOT)/usr/sbin/nft
+$(NET_PROGRAMS) &: scripts/fetch
+	scripts/fetch net
+	@touch $(NET_PROGRAMS)
+$(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(GUEST_INITRAMFS) $(STATIC) $(XL) \
+		$(wildcard dom0-tools/hotplug/* scripts/run/*) $(NET_PROGRAMS)
+	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
+		$(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge nft_chain_nat nft_masq,-m $m) \
 		$(foreach p,xenstored xenconsoled xenstore-control,-a $(B)/tools/static/$p=bin/$p) \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) -a $(XL)=bin/xl \
-		$(foreach s,common.sh vif-bridge block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
+		$(foreach s,common.sh vif-bridge vif-nat vif-route block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
 		-a dom0-tools/systemd/xen-init-dom0=bin/xen-init-dom0 -a scripts/run/first.cfg=etc/xen/first.cfg \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd
 

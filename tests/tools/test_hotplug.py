@@ -21,6 +21,12 @@ LOSETUP = """#!/bin/sh
 echo "$*" >>"$STORE/losetup.calls"
 [ "$1" = -d ] || echo /dev/null
 """
+# Programs that change dom0's network only write down how they were called.
+NOTE = """#!/bin/sh
+echo "$(basename "$0") $*" >>"$STORE/calls"
+[ "$*" = list-br ] && printf 'ovs0\novs1\n'
+[ "$2" != nobridge ]
+"""
 
 
 class Script:
@@ -28,7 +34,8 @@ class Script:
         self.folder = tempfile.mkdtemp()
         self.name = name
         os.mkdir(self.folder + "/store")
-        for program, text in (("xenstore-read", READ), ("xenstore-write", WRITE), ("losetup", LOSETUP)):
+        noted = [(program, NOTE) for program in ("ip", "nft", "dnsmasq", "sysctl", "ovs-vsctl")]
+        for program, text in [("xenstore-read", READ), ("xenstore-write", WRITE), ("losetup", LOSETUP)] + noted:
             with open("%s/%s" % (self.folder, program), "w", encoding="ascii") as file:
                 file.write(text)
             os.chmod("%s/%s" % (self.folder, program), 0o755)
@@ -43,8 +50,8 @@ class Script:
         shutil.rmtree(self.folder)
 
     def run(self, *words, **variables):
-        env = dict(os.environ, PATH=self.folder + ":" + os.environ["PATH"], STORE=self.folder + "/store",
-                   XENBUS_PATH=BACKEND, **variables)
+        env = {**os.environ, "PATH": self.folder + ":" + os.environ["PATH"], "STORE": self.folder + "/store",
+               "XENBUS_PATH": BACKEND, **variables}
         return subprocess.run([os.path.join(TOP, "dom0-tools/hotplug", self.name), *words], env=env, capture_output=True,
                               text=True, timeout=60, check=False)
 
@@ -86,9 +93,49 @@ def missing_bridge_is_told_to_the_toolstack():
         check(script.run("offline", "type_if=vif", vif="vif5.0").returncode == 0, "what is gone can't be undone")
 
 
+def nat(path, **nodes):
+    """The calls of vif-nat for the interface of that backend folder."""
+    with Script("vif-nat", mac="00:16:3e:00:00:01", **nodes) as script:
+        done = script.run("online", "type_if=vif", vif="vif5.0", XENBUS_PATH=path)
+        return done, script.node("calls") or "", script.node("hotplug-error")
+
+
+@test
+def nat_gives_each_interface_four_addresses_of_its_own():
+    for path, own, address in (("/local/domain/0/backend/vif/5/0", "10.128.5.1", "10.128.5.2"),
+                               ("/local/domain/0/backend/netback/5/3", "10.128.5.13", "10.128.5.14"),
+                               ("/local/domain/0/backend/vif/32751/63", "10.255.239.253", "10.255.239.254")):
+        done, calls, _ = nat(path)
+        check(done.returncode == 0, path, done)
+        check("ip addr add %s/30 dev vif5.0" % own in calls, path, calls)
+        check("-F %s,static,255.255.255.252,12h -G 00:16:3e:00:00:01,%s -O option:router,%s" % (address, address, own) in calls,
+              path, calls)
+    done, _, error = nat("/local/domain/0/backend/vif/5/64")
+    check(done.returncode == 1 and "0 to 63" in error, done, error)
+    done, calls, _ = nat("/local/domain/0/backend/vif/5/0", ip="192.168.9.10/24 fe80::1")
+    check("ip addr add 192.168.9.9/30" in calls, calls)
+    done, _, error = nat("/local/domain/0/backend/vif/5/0", ip="192.168.9.0")
+    check(done.returncode == 1 and "192.168.9.0" in error, done, error)
+
+
+@test
+def open_vswitch_gets_the_port_with_its_vlans():
+    for bridge, port in (("ovs0", "add-port ovs0 vif5.0\n"), ("ovs0.7", "add-port ovs0 vif5.0 tag=7\n"),
+                         ("ovs0:7:8", "add-port ovs0 vif5.0 trunks=7,8\n"),
+                         ("ovs0.9:7", "add-port ovs0 vif5.0 tag=9 trunks=7\n")):
+        with Script("vif-openvswitch", bridge=bridge) as script:
+            done = script.run("online", "type_if=vif", vif="vif5.0")
+            check(done.returncode == 0 and port in script.node("calls"), done, script.node("calls"))
+            check(script.node("hotplug-status") == "connected", script.node("hotplug-status"))
+    for bridge, error in (("nobridge", "Open vSwitch has no bridge nobridge"), ("", "Open vSwitch has several")):
+        with Script("vif-openvswitch", bridge=bridge) as script:
+            done = script.run("online", "type_if=vif", vif="vif5.0")
+            check(done.returncode == 1 and error in script.node("hotplug-error"), done, script.node("hotplug-error"))
+
+
 @test
 def emulated_interfaces_are_left_alone_and_scripts_say_who_runs_them():
-    for name in "vif-bridge", "vif-route", "vif-nat":
+    for name in "vif-bridge", "vif-route", "vif-nat", "vif-openvswitch":
         with Script(name) as script:
             check(script.run("add", "type_if=tap", vif="vif5.0").returncode == 0, name, "does something about a tap")
             done = script.run("online", "type_if=vif")
