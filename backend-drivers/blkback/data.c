@@ -49,12 +49,17 @@ static uint8_t *find(uint32_t ref)
 
 void data_map(void)
 {
+	static bool told;
 	uint64_t index;
 	uint8_t *p;
 
 	if (!want_count)
 		return;
 	p = worker_map(want, want_count, false, &index);
+	if (!p && !told) {
+		told = true;
+		worker_log("its pages can't be mapped (%m): they are copied, which takes longer");
+	}
 	for (unsigned int i = 0; i < want_count; i++)
 		page_of[want[i]] = p ? p + i * PAGE : NULL;
 	mapped += p ? want_count : 0;

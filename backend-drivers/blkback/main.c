@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "blkback.h"
 
@@ -98,7 +99,8 @@ static void prepare(struct io_list *fresh)
 		int status = blk_parse(&io->entry->request, &limits, &io->work, io->segment, &why);
 
 		STAILQ_REMOVE_HEAD(fresh, next);
-		io->done = io->stage = 0;
+		io->done = io->stage = io->parts = io->error = 0;
+		io->serial = false;
 		if (status) {
 			refuse(io, status, why);
 			continue;
@@ -124,13 +126,30 @@ static void prepare(struct io_list *fresh)
 
 /* --- under way --------------------------------------------------------------------------------------- */
 
+static void put_part(struct io *io, enum storage_op op, uint32_t from, uint64_t bytes)
+{
+	storage->put(op, (uintptr_t)io, io->work.offset + from, bytes, io->buffer + from);
+	io->parts++;
+	running++;
+}
+
+/*
+ * One operation, or several for what the device can't take as one: the kernel would have to split it, which it does not
+ * do without a thread that may wait.
+ */
 static void put(struct io *io, enum storage_op op)
 {
-	bool data = op == STORAGE_READ || op == STORAGE_WRITE;
-	uint32_t done = data ? io->done : 0;
+	uint32_t most = disk->storage.most_bytes, bytes = io->work.bytes, part;
 
-	storage->put(op, (uintptr_t)io, io->work.offset + done, io->work.bytes - done, io->buffer + done);
-	running++;
+	if (op == STORAGE_FLUSH || op == STORAGE_DISCARD) {
+		put_part(io, op, 0, io->work.bytes);
+	} else if (io->serial || bytes <= most) {
+		put_part(io, op, io->done, bytes - io->done);
+	} else {
+		part = (bytes / ((bytes + most - 1) / most) + 4095) & ~4095u;
+		for (uint32_t from = 0; from < bytes; from += part)
+			put_part(io, op, from, bytes - from < part ? bytes - from : part);
+	}
 }
 
 static void finish(struct io *io, int status)
@@ -210,27 +229,46 @@ static bool barrier_goes_on(struct io *io)
 	}
 }
 
+/* A part of a read or write has ended. True if that was the last, and all is done or has failed (io->error). */
+static bool data_ended(struct io *io, int result)
+{
+	if (result < 0 && !io->error)
+		io->error = result;
+	else if (!result && !io->error)
+		io->error = -ENODATA;
+	else if (result > 0)
+		io->done += result;
+	if (io->parts)
+		return false;
+	if (io->error || io->done == io->work.bytes)
+		return true;
+	/* Some part came short: the rest, or, not knowing which, all again. */
+	if (!io->serial && io->work.bytes > disk->storage.most_bytes)
+		io->done = 0;
+	io->serial = true;
+	put(io, io->work.op == BLK_READ ? STORAGE_READ : STORAGE_WRITE);
+	return false;
+}
+
 static void complete(struct io *io, int result)
 {
 	bool data = io->work.op == BLK_READ || io->work.op == BLK_WRITE || (io->work.op == BLK_BARRIER && io->stage == 1);
 
 	running--;
+	io->parts--;
 	fault_point("complete");
-	if (result == -EOPNOTSUPP && io->work.op != BLK_READ && io->work.op != BLK_WRITE) {
+	if (data && !data_ended(io, result))
+		return;
+	if (!data && result == -EOPNOTSUPP) {
 		finish(io, BLKIF_RSP_EOPNOTSUPP);
 		return;
 	}
-	if (result < 0 || (data && !result)) {
-		tell_media(io, result ? strerror(-result) : "what is behind the disk ends before it");
+	if (!data && result < 0)
+		io->error = result;
+	if (io->error) {
+		tell_media(io, io->error == -ENODATA ? "what is behind the disk ends before it" : strerror(-io->error));
 		finish(io, BLKIF_RSP_ERROR);
 		return;
-	}
-	if (data) {
-		io->done += result;
-		if (io->done < io->work.bytes) {
-			put(io, io->work.op == BLK_READ ? STORAGE_READ : STORAGE_WRITE);
-			return;
-		}
 	}
 	if (io->work.op == BLK_BARRIER && barrier_goes_on(io))
 		return;
@@ -281,14 +319,24 @@ static void take_events(void)
 /* Until a guest, the storage or the keeper has something. */
 static void sleep_until_event(void)
 {
+	static const struct timespec hold_time = { .tv_nsec = HOLD_NS };
+	static bool timed_out;
 	struct pollfd fds[] = { { .fd = FD_EVENTS, .events = POLLIN }, { .fd = storage->fd(), .events = POLLIN } };
+	bool held = false, busy = false;
+	int n = 1;
 
 	for (unsigned int i = 0; i < disk->queues; i++)
-		if (queue_sleep(&queues[i]))
-			return;
-	fault_point("sleep");
-	if (running && (poll(fds, 2, -1) <= 0 || !fds[0].revents))
+		busy |= queue_sleep(&queues[i], timed_out, &held);
+	timed_out = false;
+	if (busy)
 		return;
+	fault_point("sleep");
+	if (running || held) {
+		n = ppoll(fds, running ? 2 : 1, held ? &hold_time : NULL, NULL);
+		timed_out = !n;
+		if (n <= 0 || !fds[0].revents)
+			return;
+	}
 	take_events();
 }
 
@@ -326,6 +374,7 @@ int main(void)
 	storage->attach(&disk->storage, disk->readonly);
 	data_open();
 	queues_open(&fresh);
+	prctl(PR_SET_TIMERSLACK, 1);
 	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	worker_ready();
 	for (;;)

@@ -102,6 +102,9 @@ unsigned int queue_take(struct queue *q, struct io_list *todo)
 	if (waiting < 0)
 		worker_misbehaves("the request index of ring %u jumps from %u to %u", q->number, q->ring.cons,
 				  XEN_RING_READ(q->ring.head->req_prod));
+	if (waiting && (int32_t)(q->ring.shown + 1 - XEN_RING_READ(q->ring.head->rsp_event)) > 0)
+		q->mid_burst = true;
+	q->taken += waiting;
 	/* An entry is free for each request: no more than there are slots can be unanswered. */
 	for (int i = 0; i < waiting; i++) {
 		struct io *io = &q->io[q->free_io[--q->free_count]];
@@ -151,7 +154,44 @@ void queue_publish(struct queue *q)
 	fault_point("publish-notified");
 }
 
-bool queue_sleep(struct queue *q)
+/*
+ * How many requests to wait for. A guest with one request at a time must be served at its first. But one that keeps many
+ * under way is interrupted by our waking up after the first of a row, and each wake-up costs more than a request does; so
+ * we wait for as many as it is seen to send in a row.
+ *
+ * What shows a row: requests that come while the guest has not looked at its answers yet (rsp_event tells); then twice as
+ * many are waited for. When as many came as were waited for, one more is. When they did not come in time, as many as did
+ * come are waited for, and no more for a while.
+ */
+static void adapt(struct queue *q, bool timed_out)
 {
-	return xen_ring_back_sleep(&q->ring, 1) != 0;
+	unsigned int wish = q->hold;
+
+	if (timed_out && q->hold > 1) {
+		q->hold = q->ceiling = q->taken ? q->taken : 1;
+		q->patience = 64;
+	} else if (q->taken >= q->hold) {
+		if (q->mid_burst)
+			wish *= 2;
+		else if (wish > 1)
+			wish++;
+		if (q->patience && q->patience-- && wish > q->ceiling)
+			wish = q->ceiling;
+		q->hold = wish < q->ring.slots ? wish : q->ring.slots;
+	}
+	q->taken = 0;
+	q->mid_burst = false;
+}
+
+bool queue_sleep(struct queue *q, bool timed_out, bool *held)
+{
+	int waiting;
+
+	if (!q->hold)
+		q->hold = 1;
+	if (q->taken || timed_out)
+		adapt(q, timed_out);
+	waiting = xen_ring_back_sleep(&q->ring, q->hold);
+	*held |= q->hold > 1;
+	return waiting < 0 || waiting >= (int)q->hold;
 }

@@ -30,6 +30,7 @@ struct storage_shared {
 	uint64_t bytes;
 	uint32_t sector_bytes;		/* the smallest piece of I/O: 512 to 4096 */
 	uint32_t physical_bytes;	/* a hint for the guest */
+	uint32_t most_bytes;		/* the largest piece of I/O that is not split further down; a multiple of 4096 */
 	uint32_t discard_bytes, discard_alignment;	/* granularity, and offset of the first; 0 where unknown */
 	uint64_t base;			/* uring: the buffer's address as the ring knows it */
 	struct io_uring_params params;	/* uring: for mmap() */

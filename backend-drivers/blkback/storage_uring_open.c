@@ -73,12 +73,14 @@ static void learn(struct storage *s, const struct stat *st)
 {
 	int logical = 512;
 	unsigned int physical = 0;
+	uint64_t most = STORAGE_BUFFER;
 
 	if (s->is_block) {
 		ioctl(s->backing, BLKSSZGET, &logical);
 		ioctl(s->backing, BLKPBSZGET, &physical);
 		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0;
 		s->facts.discard_bytes = from_sysfs(st, "discard_granularity");
+		most = from_sysfs(st, "max_sectors_kb") * 1024 & ~4095ull;
 	} else {
 		logical = file_sector(s);
 		/* Behind the end of the file there is nothing to lose: does it have holes at all? */
@@ -86,6 +88,7 @@ static void learn(struct storage *s, const struct stat *st)
 							    st->st_size + 4096, 4096);
 		s->facts.discard_bytes = st->st_blksize;
 	}
+	s->facts.most_bytes = most && most < STORAGE_BUFFER ? most : STORAGE_BUFFER;
 	s->facts.sector_bytes = logical;
 	s->facts.physical_bytes = physical < (unsigned int)logical ? (unsigned int)logical : physical;
 }
