@@ -25,6 +25,7 @@ struct io {
 	uint16_t parts;			/* operations of the storage under way */
 	bool serial;			/* parts one after the other, each from where the last ended */
 	int error;			/* of a part, -errno */
+	bool refused;			/* its pages are not granted */
 	uint8_t stage;			/* of a barrier: main.c */
 	struct blk_segment *segment;	/* BLK_SEGMENTS of them */
 };
@@ -77,7 +78,11 @@ bool data_read_indirect(struct io *io, struct blkif_request_segment *raw);
 /* Room in the buffer for a request's data; false if there is none now. */
 bool data_reserve(struct io *io);
 void data_release(struct io *io);
-/* Copies all data of a request between its buffer and the guest. False if the guest does not grant its pages. */
-bool data_copy(struct io *io, bool to_guest);
+/*
+ * Copies all data of a request between its buffer and the guest. What is mapped is copied at once, the rest by
+ * data_copied(), for all requests together; io->refused then tells of a guest that does not grant its pages.
+ */
+void data_copy(struct io *io, bool to_guest);
+void data_copied(void);
 
 #endif

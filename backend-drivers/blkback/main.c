@@ -100,7 +100,7 @@ static void prepare(struct io_list *fresh)
 
 		STAILQ_REMOVE_HEAD(fresh, next);
 		io->done = io->stage = io->parts = io->error = 0;
-		io->serial = false;
+		io->serial = io->refused = false;
 		if (status) {
 			refuse(io, status, why);
 			continue;
@@ -159,15 +159,6 @@ static void finish(struct io *io, int status)
 	queue_answer(io, status);
 }
 
-static void write_out(struct io *io)
-{
-	fault_point("write-copy");
-	if (data_copy(io, false))
-		put(io, STORAGE_WRITE);
-	else
-		refuse(io, BLKIF_RSP_ERROR, "its pages are not granted");
-}
-
 static void begin(struct io *io)
 {
 	switch (io->work.op) {
@@ -175,7 +166,10 @@ static void begin(struct io *io)
 		put(io, STORAGE_READ);
 		break;
 	case BLK_WRITE:
-		write_out(io);
+		if (io->refused)
+			refuse(io, BLKIF_RSP_ERROR, "its pages are not granted");
+		else
+			put(io, STORAGE_WRITE);
 		break;
 	case BLK_BARRIER:
 		barrier = io;
@@ -192,14 +186,27 @@ static void begin(struct io *io)
 
 static void dispatch(void)
 {
+	struct io_list ready = STAILQ_HEAD_INITIALIZER(ready);
+	unsigned int count = running;
 	struct io *io;
 
-	while ((io = STAILQ_FIRST(&todo)) != NULL && !barrier && running < STORAGE_OPS) {
-		if (io->work.op == BLK_BARRIER && running)
-			break;
-		if (io->work.segments && !data_reserve(io))
+	while ((io = STAILQ_FIRST(&todo)) != NULL && !barrier && count < STORAGE_OPS / 4) {
+		bool alone = io->work.op == BLK_BARRIER;
+
+		if ((alone && count) || (io->work.segments && !data_reserve(io)))
 			break;
 		STAILQ_REMOVE_HEAD(&todo, next);
+		STAILQ_INSERT_TAIL(&ready, io, next);
+		count++;
+		fault_point("write-copy");
+		if (io->work.op == BLK_WRITE)
+			data_copy(io, false);
+		if (alone)
+			break;
+	}
+	data_copied();
+	while ((io = STAILQ_FIRST(&ready)) != NULL) {
+		STAILQ_REMOVE_HEAD(&ready, next);
 		begin(io);
 	}
 	fault_point("begun");
@@ -214,7 +221,9 @@ static bool barrier_goes_on(struct io *io)
 	case 0:
 		if (!io->work.segments)
 			return false;
-		if (data_copy(io, false)) {
+		data_copy(io, false);
+		data_copied();
+		if (!io->refused) {
 			put(io, STORAGE_WRITE);
 		} else {
 			barrier = NULL;
@@ -250,7 +259,8 @@ static bool data_ended(struct io *io, int result)
 	return false;
 }
 
-static void complete(struct io *io, int result)
+/* @read: gets the reads that are done but for the copies that data_copied() makes. */
+static void complete(struct io *io, int result, struct io_list *read)
 {
 	bool data = io->work.op == BLK_READ || io->work.op == BLK_WRITE || (io->work.op == BLK_BARRIER && io->stage == 1);
 
@@ -272,12 +282,37 @@ static void complete(struct io *io, int result)
 	}
 	if (io->work.op == BLK_BARRIER && barrier_goes_on(io))
 		return;
-	if (io->work.op == BLK_READ && !data_copy(io, true)) {
-		refuse(io, BLKIF_RSP_ERROR, "its pages are not granted to be written");
+	if (io->work.op == BLK_READ) {
+		data_copy(io, true);
+		STAILQ_INSERT_TAIL(read, io, next);
 		return;
 	}
-	fault_point("data-done");
 	finish(io, BLKIF_RSP_OKAY);
+}
+
+/* What the storage has ended. True if there was something. */
+static bool complete_all(void)
+{
+	struct io_list read = STAILQ_HEAD_INITIALIZER(read);
+	bool busy = false;
+	struct io *io;
+	uint64_t tag;
+	int result;
+
+	while (storage->next(&tag, &result)) {
+		complete((struct io *)(uintptr_t)tag, result, &read);
+		busy = true;
+	}
+	data_copied();
+	fault_point("data-done");
+	while ((io = STAILQ_FIRST(&read)) != NULL) {
+		STAILQ_REMOVE_HEAD(&read, next);
+		if (io->refused)
+			refuse(io, BLKIF_RSP_ERROR, "its pages are not granted to be written");
+		else
+			finish(io, BLKIF_RSP_OKAY);
+	}
+	return busy;
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------- */
@@ -344,8 +379,6 @@ static void sleep_until_event(void)
 static bool pass(struct io_list *fresh)
 {
 	bool busy = !STAILQ_EMPTY(fresh);
-	uint64_t tag;
-	int result;
 
 	for (unsigned int i = 0; i < disk->queues; i++)
 		busy |= queue_take(&queues[i], fresh) > 0;
@@ -354,10 +387,7 @@ static bool pass(struct io_list *fresh)
 	dispatch();
 	storage->submit();
 	fault_point("submitted");
-	while (storage->next(&tag, &result)) {
-		complete((struct io *)(uintptr_t)tag, result);
-		busy = true;
-	}
+	busy |= complete_all();
 	for (unsigned int i = 0; i < disk->queues; i++)
 		queue_publish(&queues[i]);
 	return busy;

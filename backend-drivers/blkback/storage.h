@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define STORAGE_BUFFER	(4u << 20)	/* bytes of a disk's buffer: bounds what is under way */
-#define STORAGE_OPS	1024u		/* under way at once, at most */
+#define STORAGE_OPS	2048u		/* under way at once, at most: 512 requests, one of them in parts for each page of the buffer */
 
 /* Descriptors of the worker, from FD_OWN on. */
 enum storage_fd { STORAGE_FD_BUFFER, STORAGE_FD_RING, STORAGE_FD_BACKING, STORAGE_FDS };

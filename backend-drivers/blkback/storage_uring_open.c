@@ -78,7 +78,9 @@ static void learn(struct storage *s, const struct stat *st)
 	if (s->is_block) {
 		ioctl(s->backing, BLKSSZGET, &logical);
 		ioctl(s->backing, BLKPBSZGET, &physical);
-		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0;
+		/* Holes are punched by writing zeroes in a way that frees: a device that only discards has none. */
+		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0 &&
+				 from_sysfs(st, "write_zeroes_max_bytes") > 0;
 		s->facts.discard_bytes = from_sysfs(st, "discard_granularity");
 		most = from_sysfs(st, "max_sectors_kb") * 1024 & ~4095ull;
 	} else {
@@ -164,7 +166,7 @@ static int connect_it(struct device *d, struct storage *s)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
-		.cq_entries = 4 * STORAGE_OPS,
+		.cq_entries = 2 * STORAGE_OPS,
 	};
 	struct iovec iov;
 	int err;

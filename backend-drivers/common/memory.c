@@ -36,6 +36,8 @@
 #define GNTCOPY_DEST_GREF	2
 #define GNTST_GENERAL_ERROR	-1
 
+#define PREPARED_MOST	32768u		/* pages of grants that a worker may have: each costs dom0 a little memory */
+
 static int bells = -1;		/* the keeper's ends of the doorbells */
 
 static void file_name(const struct device *d, char *path, size_t size)
@@ -127,6 +129,7 @@ int device_new_grants(struct device *d)
 	if (d->grants_fd >= 0)
 		close(d->grants_fd);
 	d->grants_fd = fd;
+	d->prepared = 0;
 	return 0;
 }
 
@@ -253,7 +256,7 @@ void device_serve_map(struct device *d, struct message *m)
 		} refs[MESSAGE_ITEMS];
 	} map = { .count = m->count };
 
-	if (!m->count || m->count > MESSAGE_ITEMS) {
+	if (!m->count || m->count > MESSAGE_ITEMS || d->prepared + m->count > PREPARED_MOST) {
 		m->error = EINVAL;
 		return;
 	}
@@ -263,6 +266,7 @@ void device_serve_map(struct device *d, struct message *m)
 	}
 	m->error = ioctl(d->grants_fd, IOCTL_MAP_GRANT_REF, &map) ? errno : 0;
 	m->index = map.index;
+	d->prepared += m->error ? 0 : m->count;
 }
 
 void device_serve_unmap(struct device *d, const struct message *m)
@@ -272,7 +276,8 @@ void device_serve_unmap(struct device *d, const struct message *m)
 		uint32_t count, pad;
 	} unmap = { .index = m->index, .count = m->count };
 
-	ioctl(d->grants_fd, IOCTL_UNMAP_GRANT_REF, &unmap);
+	if (!ioctl(d->grants_fd, IOCTL_UNMAP_GRANT_REF, &unmap))
+		d->prepared -= m->count;
 }
 
 /* A piece that lies outside of the buffer or of a page is refused here, and not looked at by the kernel. */
