@@ -39,11 +39,12 @@ struct queue {
 	struct io io[BLK_SLOTS];
 	uint16_t free_io[BLK_SLOTS];	/* a stack of numbers */
 	unsigned int free_count;
-	/* Holding events off: queue_sleep(). */
+	/* Holding events off: adapt() in queue.c. */
 	unsigned int hold;		/* requests that are to wait before an event comes */
 	unsigned int taken;		/* requests since the last sleep */
 	unsigned int ceiling, patience;	/* hold is not raised above, for so many sleeps */
-	bool mid_burst;			/* requests came from a guest that had not yet looked at its answers */
+	unsigned int quiet, probe_after; /* sleeps with hold = 1, and after how many more is tried */
+	bool climbing;			/* hold is doubled as long as enough come */
 };
 
 extern struct blk_memory *disk;

@@ -178,6 +178,8 @@ int device_announce(struct device *d, struct xs_batch *b);
 int device_memory(struct device *d, const char *connection, size_t own);
 void *device_memory_own(struct device *d);
 void device_forget_predecessor(struct device *d);
+/* Removes the files of devices that went while there was no keeper. */
+void memory_clean(void);
 /* Closes and removes it, with the event channels and grants. */
 void device_memory_end(struct device *d);
 /* An event channel of the frontend: the local port, or -errno with device_error(). */

@@ -11,6 +11,7 @@
  * the worker, whose system call filter knows no ioctl of gntdev, can only mmap() what was prepared for its own device.
  * A mapping can be made once, and lives in the process that made it; so a new worker gets a new descriptor.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -190,6 +191,33 @@ int device_memory(struct device *d, const char *connection, size_t own)
 	if (err)
 		device_memory_end(d);
 	return err ? err : same;
+}
+
+void memory_clean(void)
+{
+	char folder[200], path[600], kind[16];
+	uint32_t domid, devid;
+	struct dirent *e;
+	int end;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "%s/backendd", options.run_dir);
+	dir = opendir(folder);
+	while (dir && (e = readdir(dir)) != NULL) {
+		char *state;
+
+		if (sscanf(e->d_name, "%15[a-z]-%u-%u%n", kind, &domid, &devid, &end) != 3 || e->d_name[end])
+			continue;
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u/%u/state", own_domid, kind, domid, devid);
+		state = xs_read(store, XBT_NULL, path, NULL);
+		if (!state && errno == ENOENT) {
+			snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+			unlink(path);
+		}
+		free(state);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 void *device_memory_own(struct device *d)
