@@ -4,11 +4,12 @@
 BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
-	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open
+	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open \
+	$(addprefix backend-drivers/netback/,kind tap rate)
 WORKER_COMMON := backend-drivers/common/worker backend-drivers/common/sandbox
 BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring) $(WORKER_COMMON)
 
-BACKENDS := $(B)/tools/backendd $(B)/tools/blkback
+BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/netback
 TOOLS += $(BACKENDS)
 tools: $(BACKENDS)
 
@@ -36,6 +37,13 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
+
+# For Xen's own xl: stands where that wants QEMU.
+DEVICE_MODEL := $(B)/tools/device-model
+TOOLS += $(DEVICE_MODEL)
+$(DEVICE_MODEL): $(B)/tools/backend.d/device-model/main.o $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -l:libyajl_s.a -pthread
 
 # --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
 
@@ -71,3 +79,5 @@ $(H)/fuzz_blkback: tests/fuzz/fuzz_blkback.c tests/fuzz/replay.c $(BLKBACK_HOST_
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -O2 -o $@ $^
 -include $(BLKBACK_HOST_OBJ:.o=.d)
+
+include backend-drivers/netback/netback.mk
