@@ -213,6 +213,9 @@ void memory_clean(void)
 		if (!state && errno == ENOENT) {
 			snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
 			unlink(path);
+			for (const struct backend_kind *const *k = backend_kinds; *k; k++)
+				if (!strcmp((*k)->name, kind) && (*k)->left)
+					(*k)->left(domid, devid);
 		}
 		free(state);
 	}

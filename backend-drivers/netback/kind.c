@@ -319,6 +319,19 @@ static void network_close(struct device *d)
 	n->tap[0] = -1;
 }
 
+/* The tap outlived the keeper that made it. One that a script has renamed is not found; it has no carrier and does nothing. */
+static void network_left(uint32_t domid, uint32_t devid)
+{
+	char name[IF_NAMESIZE], path[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "vif%u.%u", domid, devid);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", name);
+	fd = access(path, F_OK) ? -1 : tap_make(name);
+	if (fd >= 0)
+		tap_remove(fd);
+}
+
 const struct backend_kind netback_kind = {
 	.name = "netback",
 	.worker = "netback",
@@ -331,5 +344,6 @@ const struct backend_kind netback_kind = {
 	.ready = network_ready,
 	.disconnect = network_disconnect,
 	.close = network_close,
+	.left = network_left,
 	.changed = network_changed,
 };
