@@ -51,6 +51,12 @@ $(foreach g,domu flood heart,$(GUEST_B)/$g.o): $(GUEST_B)/%.o: tests/system/%.c
 	$(call say,GUESTCC,$<)
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
 
+# Two guests of which one serves the other: tests/bench/measure.py.
+$(GUEST_B)/rings.o: tests/bench/rings.c
+	@mkdir -p $(@D)
+	$(call say,GUESTCC,$<)
+	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
+
 # A guest without even the runtime: tests/system/test_sysctl.py has several of them compete.
 $(GUEST_B)/spin.elf: tests/system/spin.S $(GUEST_B)/runtime/runtime.lds
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $< -o $@
