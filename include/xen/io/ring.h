@@ -89,4 +89,124 @@ static inline int xen_ring_prod_is_sane(RING_IDX prod, RING_IDX cons, uint32_t s
 	return (RING_IDX)(prod - cons) <= slots;
 }
 
+/*
+ * One end of a ring, in that end's own memory. `mine` is the producer index of this end, with what is not yet
+ * shown; `shown` what the other side was last told; `cons` the next slot to read of what the other side produces.
+ *
+ * Frontend: at most `slots` requests without a response, so mine - cons <= slots.
+ * Backend: no response without a request, so cons - mine <= slots (requests taken and not yet answered).
+ */
+struct xen_ring_end {
+	struct xen_ring_head *head;
+	uint32_t slots;
+	uint32_t slot_bytes;
+	RING_IDX mine, shown, cons;
+};
+
+/*
+ * Frontend: makes an empty ring of `bytes` bytes (a multiple of the page size) at `ring`. slot_bytes is the larger
+ * of request and response. The bytes must be zero or the frontend's own: all that is in them is shown to the backend.
+ */
+static inline void xen_ring_front_init(struct xen_ring_end *end, void *ring, uint64_t bytes, uint32_t slot_bytes)
+{
+	struct xen_ring_head *head = ring;
+
+	*end = (struct xen_ring_end){ .head = head, .slots = xen_ring_slots(bytes, slot_bytes),
+				      .slot_bytes = slot_bytes };
+	XEN_RING_WRITE(head->req_prod, 0);
+	XEN_RING_WRITE(head->rsp_prod, 0);
+	XEN_RING_WRITE(head->req_event, 1);
+	XEN_RING_WRITE(head->rsp_event, 1);
+}
+
+/*
+ * Backend: takes over a mapped ring where responses up to `rsp_prod` were shown and requests up to `req_cons` taken
+ * (both 0 on a new ring; a backend that comes back knows them from its own records, never from the page).
+ */
+static inline void xen_ring_back_init(struct xen_ring_end *end, void *ring, uint64_t bytes, uint32_t slot_bytes,
+				      RING_IDX rsp_prod, RING_IDX req_cons)
+{
+	*end = (struct xen_ring_end){ .head = ring, .slots = xen_ring_slots(bytes, slot_bytes),
+				      .slot_bytes = slot_bytes, .mine = rsp_prod, .shown = rsp_prod,
+				      .cons = req_cons };
+}
+
+/* How many requests a frontend may still put. */
+static inline uint32_t xen_ring_front_free(const struct xen_ring_end *end)
+{
+	return end->slots - (RING_IDX)(end->mine - end->cons);
+}
+
+/* Puts one request or response of `bytes` bytes, not yet shown. The caller knows that there is room. */
+static inline void xen_ring_put(struct xen_ring_end *end, const void *what, uint32_t bytes)
+{
+	__builtin_memcpy(xen_ring_slot(end->head, end->slots, end->slot_bytes, end->mine++), what, bytes);
+}
+
+/*
+ * Copies the next request or response out; call only when xen_ring_*_waiting said that there is one. What the
+ * other side does to the slot from now on does not reach the copy.
+ */
+static inline void xen_ring_get(struct xen_ring_end *end, void *copy, uint32_t bytes)
+{
+	__builtin_memcpy(copy, xen_ring_slot(end->head, end->slots, end->slot_bytes, end->cons++), bytes);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Shows all that was put. Returns whether the other side must be notified. */
+static inline int xen_ring_front_push(struct xen_ring_end *end)
+{
+	RING_IDX old = end->shown;
+
+	end->shown = end->mine;
+	return xen_ring_publish(&end->head->req_prod, &end->head->req_event, old, end->mine);
+}
+
+static inline int xen_ring_back_push(struct xen_ring_end *end)
+{
+	RING_IDX old = end->shown;
+
+	end->shown = end->mine;
+	return xen_ring_publish(&end->head->rsp_prod, &end->head->rsp_event, old, end->mine);
+}
+
+/*
+ * How many responses (frontend) or requests (backend) can be read now; -1 where the other side's index is
+ * impossible, and then nothing on this ring can be believed any more.
+ */
+static inline int xen_ring_front_waiting(const struct xen_ring_end *end)
+{
+	RING_IDX waiting = XEN_RING_READ(end->head->rsp_prod) - end->cons;
+
+	xen_ring_rmb();
+	return waiting <= (RING_IDX)(end->shown - end->cons) ? (int)waiting : -1;
+}
+
+static inline int xen_ring_back_waiting(const struct xen_ring_end *end)
+{
+	RING_IDX prod = XEN_RING_READ(end->head->req_prod);
+
+	xen_ring_rmb();
+	return xen_ring_prod_is_sane(prod, end->mine, end->slots) &&
+	       (RING_IDX)(prod - end->mine) >= (RING_IDX)(end->cons - end->mine) ? (int)(prod - end->cons) : -1;
+}
+
+/*
+ * Before sleeping: asks to be told when `after` more entries have come (1: the next one) and looks once more.
+ * Returns as xen_ring_*_waiting does: only 0 may sleep; with `after` above 1, fewer than that may be waiting.
+ */
+static inline int xen_ring_front_sleep(struct xen_ring_end *end, uint32_t after)
+{
+	XEN_RING_WRITE(end->head->rsp_event, end->cons + after);
+	xen_ring_mb();
+	return xen_ring_front_waiting(end);
+}
+
+static inline int xen_ring_back_sleep(struct xen_ring_end *end, uint32_t after)
+{
+	XEN_RING_WRITE(end->head->req_event, end->cons + after);
+	xen_ring_mb();
+	return xen_ring_back_waiting(end);
+}
+
 #endif
