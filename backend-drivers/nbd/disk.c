@@ -66,6 +66,7 @@ struct nbd_disk {
 
 	struct program client, server, checker;
 	int control;			/* to the client */
+	int client_words;		/* what it wrote before it was itself: a pipe */
 	struct event_source *control_source;
 	bool want_server;		/* the client waits for a socket */
 	bool pause;			/* until the timer */
@@ -180,6 +181,7 @@ static void release(struct nbd_disk *d)
 	close_fd(&d->drained);
 	close_fd(&d->timer);
 	close_fd(&d->control);
+	close_fd(&d->client_words);
 	close_fd(&d->words);
 	image_close(&d->image);
 	for (unsigned int i = 0; i < sizeof(d->strings) / sizeof(d->strings[0]); i++)
@@ -406,6 +408,7 @@ static void forget_client(struct nbd_disk *d)
 	events_remove(d->control_source);
 	d->control_source = NULL;
 	close_fd(&d->control);
+	close_fd(&d->client_words);
 	d->client = (struct program){ 0 };
 }
 
@@ -466,6 +469,8 @@ static void client_says(void *context, uint32_t events)
 static void client_ended(void *context, int status)
 {
 	struct nbd_disk *d = context;
+	char words[512];
+	ssize_t n;
 
 	/* What it said before. */
 	while (d->control_source && d->state != NBD_GONE) {
@@ -475,6 +480,9 @@ static void client_ended(void *context, int status)
 			break;
 		client_says(d, EPOLLIN);
 	}
+	n = read(d->client_words, words, sizeof(words) - 1);
+	words[n > 0 ? n : 0] = 0;
+	words[strcspn(words, "\n")] = 0;
 	forget_client(d);
 	ring(d->drained);
 	if (d->closing || d->state == NBD_GONE) {
@@ -484,7 +492,9 @@ static void client_ended(void *context, int status)
 	if (!d->queue->disk_bytes) {
 		/* A server that could not begin has more to say; its end comes. */
 		if (!d->server.pid) {
-			gone(d, *d->why ? d->why : "its client ended before it was connected");
+			if (!*d->why)
+				snprintf(d->why, sizeof(d->why), "its client ended before it was connected; %.400s", words);
+			gone(d, d->why);
 		} else {
 			end_server(d);
 		}
@@ -493,8 +503,7 @@ static void client_ended(void *context, int status)
 	if (WIFSIGNALED(status))
 		say(d, "its client was ended by signal %d; it is started again", WTERMSIG(status));
 	else
-		say(d, "its client ended with status %d%s%s; it is started again", WEXITSTATUS(status), *d->why ? ": " : "",
-		    d->why);
+		say(d, "its client ended with status %d (%s); it is started again", WEXITSTATUS(status), *d->why ? d->why : words);
 	if (++d->deaths > DEATHS_MOST) {
 		gone(d, "its client does not come up again");
 		return;
@@ -557,7 +566,7 @@ static void start_client(struct nbd_disk *d)
 			  .mount_on = d->o.empty, .death_signal = SIGKILL, .out = -1, .err = -1, .files = files,
 			  .fds = { [NBD_FD_QUEUE - 3] = d->memory, d->buffer, d->unflushed, d->ring, d->bell, d->lock },
 			  .nr_fds = NBD_FDS - 3 };
-	int pair[2];
+	int pair[2], words[2];
 	pid_t pid = -ENOMEM;
 
 	j.nr_files = d->is_image ? 0 : 9;
@@ -573,10 +582,15 @@ static void start_client(struct nbd_disk *d)
 	j.network = !d->is_image && !slash;
 	if (!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		j.fds[0] = pair[1];
+		if (!pipe2(words, O_CLOEXEC | O_NONBLOCK)) {
+			d->client_words = words[0];
+			j.err = words[1];
+		}
 		d->control = pair[0];
 		d->control_source = events_add(d->control, EPOLLIN, client_says, d);
 		pid = jail_start(&j, client_ended, d);
 		close(pair[1]);
+		close_fd(&j.err);
 	}
 	free(socket_path);
 	free(certificates);
@@ -730,7 +744,7 @@ struct nbd_disk *nbd_disk_open(const struct nbd_options *o, char *why, size_t si
 		return NULL;
 	}
 	d->o = *o;
-	d->memory = d->buffer = d->unflushed = d->lock = d->ring = d->bell = d->drained = d->timer = d->control = d->words = -1;
+	d->memory = d->buffer = d->unflushed = d->lock = d->ring = d->bell = d->drained = d->timer = d->control = d->client_words = d->words = -1;
 	d->o.format = d->strings[0] = strdup(o->format);
 	d->o.target = d->strings[1] = strdup(o->target);
 	d->o.name = d->strings[2] = strdup(o->name);

@@ -168,9 +168,11 @@ static void block_options(const struct image *i, char *text, size_t size)
 static pid_t start(const struct image *i, struct jail *j, jail_end ended, void *context)
 {
 	static char paths[EXTENTS_MOST][PATH_MAX];
-	static struct jail_file files[EXTENTS_MOST + 2];
+	static struct jail_file files[EXTENTS_MOST + 3];
 	unsigned int n = 0;
 
+	/* By which QEMU tries whether there are locks. */
+	files[n++] = (struct jail_file){ JAIL_WRITE, "/dev/null", NULL };
 	if (i->folder)
 		files[n++] = (struct jail_file){ JAIL_READ, i->folder, NULL };
 	files[n++] = (struct jail_file){ i->readonly ? JAIL_READ : JAIL_WRITE, i->path, NULL };
@@ -238,8 +240,9 @@ void image_why(const struct image *i, const char *text, int status, char *why, s
 		}
 		why[n] = 0;
 	}
-	if (i->folder && strstr(text, "backing file") && n + 80 < (int)size)
-		n += snprintf(why + n, size - n, " (backing files are looked for in the image's own folder only)");
+	/* The image itself is there: image_open(). */
+	if (i->folder && strstr(text, "No such file") && n + 80 < (int)size)
+		n += snprintf(why + n, size - n, " (what belongs to an image has to be in its own folder)");
 }
 
 static unsigned int count(const char *text, const char *word)

@@ -88,7 +88,7 @@ static void show(const char *path, const char *inside, bool write)
 			cannot("file %s", inside);
 		close(fd);
 	}
-	flags |= S_ISBLK(st.st_mode) ? 0 : MS_NODEV;
+	flags |= S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode) ? 0 : MS_NODEV;
 	if (mount(path, inside, NULL, MS_BIND, NULL) || mount(NULL, inside, NULL, flags, NULL))
 		cannot("mount of %s", path);
 }
@@ -109,6 +109,11 @@ static void copy_file(const char *path, const char *inside, uint32_t uid)
 	}
 	make_parents(inside);
 	to = open(inside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	/* In a folder that is shown it is there. */
+	if (to < 0 && (errno == EROFS || errno == EEXIST)) {
+		close(from);
+		return;
+	}
 	if (to < 0)
 		cannot("file %s", inside);
 	while ((n = read(from, data, sizeof(data))) > 0 && (all += n) <= COPY_MOST)

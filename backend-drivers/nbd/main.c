@@ -127,15 +127,6 @@ static void down(void)
 		tell_text(NBD_LOST, "%s", link_why());
 }
 
-static void connecting(bool begun)
-{
-	state = LINK_CONNECTING;
-	next_try = NEVER;
-	attempt_ends = now() + ATTEMPT_NS;
-	if (!begun)
-		down();
-}
-
 static void came_up(void)
 {
 	struct nbd_message m = { .type = NBD_UP };
@@ -167,6 +158,28 @@ static void came_up(void)
 	looking = false;
 	tell(&m);
 	serve_link_up(m.flags, m.disk_bytes);
+}
+
+/* What poll() found, or 0: a connection can also come up within the call that begins it. */
+static void link_event(short revents)
+{
+	enum link_state s = link_step(revents);
+
+	if (s == LINK_DOWN)
+		down();
+	else if (s == LINK_UP && state == LINK_CONNECTING)
+		came_up();
+}
+
+static void connecting(bool begun)
+{
+	state = LINK_CONNECTING;
+	next_try = NEVER;
+	attempt_ends = now() + ATTEMPT_NS;
+	if (begun)
+		link_event(0);
+	else
+		down();
 }
 
 /* --- events ------------------------------------------------------------------------------------------ */
@@ -255,14 +268,8 @@ static __attribute__((noreturn)) void loop(void)
 			continue;
 		if (fds[1].revents && read(NBD_FD_RING, &rings, sizeof(rings)) < 0 && errno != EAGAIN && errno != EINTR)
 			_exit(5);
-		if (fds[2].revents) {
-			enum link_state s = link_step(fds[2].revents);
-
-			if (s == LINK_DOWN)
-				down();
-			else if (s == LINK_UP && state == LINK_CONNECTING)
-				came_up();
-		}
+		if (fds[2].revents)
+			link_event(fds[2].revents);
 		if (fds[0].revents)
 			keeper_says();
 	}

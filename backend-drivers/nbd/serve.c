@@ -166,6 +166,9 @@ void serve_begin(void)
 		take(i);
 		commands[i].again = true;
 	}
+	/* It may have died between an answer and the bell. */
+	to_ring = true;
+	tell_accepted(queue->accepted);
 }
 
 /* --- answers ------------------------------------------------------------------------------------- */

@@ -224,6 +224,8 @@ static int one(enum nbd_op op, uint64_t offset, uint32_t length)
 	uint64_t tag;
 	int error;
 
+	if (op == NBD_WRITE)
+		memset(buffer, 0xa5, NBD_BUFFER);
 	nbd_submit(&client, op, 0, offset, length, 0);
 	nbd_ring(&client);
 	while (!nbd_next(&client, &tag, &error))
