@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 # backendd and its workers; each is one piece without libraries. Included by the main Makefile.
 
-BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl \
-	-DWORKER_DIR='"$(PREFIX)/libexec/xenolith"'
+BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
 	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open
@@ -37,3 +36,38 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
+
+# --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
+
+$(B)/tools/test/blk_load: tests/system/blk_load.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $<
+$(B)/tools/test/blk_hostile: tests/system/blk_hostile.c $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $^
+BLKBACK_INITRAMFS := $(B)/initramfs-blkback
+$(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/blk_load $(B)/tools/test/blk_hostile
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_evtchn -m xen_gntalloc -m crc32c_generic -m ext4 \
+		-a $(B)/tools/test/blk_load=bin/blk_load -a $(B)/tools/test/blk_hostile=bin/blk_hostile -a /sbin/e2fsck=bin/e2fsck
+$(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) \
+		$(B)/tools/test/backendd $(B)/tools/test/blkback $(BACKENDS) $(B)/blkback-guest-initrd
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk -m loop -m crc32c_generic -m ext4 \
+		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/blkback \
+		-a $(B)/tools/test/backendd=bin/backendd-test -a $(B)/tools/test/blkback=libexec-test/blkback \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
+TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
+
+# --- the pure part, and the journal, under sanitizers ---------------------------------------------------------------------
+
+BLKBACK_HOST_CFLAGS = $(filter-out -Ihypervisor -DXENOLITH_HOST -DXENOLITH_DEBUG -Itests/host,$(HOST_CFLAGS)) -D_GNU_SOURCE \
+	-DFAULT_POINTS -Ibackend-drivers/blkback
+BLKBACK_HOST_OBJ := $(H)/blkback.d/protocol.o $(H)/blkback.d/queue.o
+$(H)/blkback.d/%.o: backend-drivers/blkback/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -MMD -MP -c -o $@ $<
+$(H)/fuzz_blkback: tests/fuzz/fuzz_blkback.c tests/fuzz/replay.c $(BLKBACK_HOST_OBJ)
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -O2 -o $@ $^
+-include $(BLKBACK_HOST_OBJ:.o=.d)

@@ -12,7 +12,7 @@ UNITDIR := $(PREFIX)/lib/systemd/system
 MANDIR := $(PREFIX)/share/man
 
 UNITS := $(wildcard dom0-tools/systemd/*.in)
-MAN_PAGES := $(wildcard docs/*.[158] dom0-tools/man/*.[158])
+MAN_PAGES := $(wildcard docs/*.[158] dom0-tools/man/*.[158] backend-drivers/man/*.[158])
 INSTALL_PROGRAM := install -D -m 755
 INSTALL_FILE := install -D -m 644
 SUBST := sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|g' \
@@ -21,11 +21,13 @@ SUBST := sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@LI
 .PHONY: install uninstall
 # What has been built stays in build/; this only copies, so that root need not build.
 install: $(B)/xenolith $(LIB) $(B)/tools/xl $(B)/tools/static/xenstored $(B)/tools/static/xenconsoled \
-		$(B)/tools/static/xenstore $(B)/tools/static/xenstore-control
+		$(B)/tools/static/xenstore $(B)/tools/static/xenstore-control $(B)/tools/backendd $(B)/tools/blkback
 	$(INSTALL_FILE) $(B)/xenolith $(DESTDIR)/boot/xenolith
 	$(INSTALL_PROGRAM) -s $(B)/tools/xl $(DESTDIR)$(SBINDIR)/xl
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstored $(DESTDIR)$(SBINDIR)/xenstored
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenconsoled $(DESTDIR)$(SBINDIR)/xenconsoled
+	$(INSTALL_PROGRAM) -s $(B)/tools/backendd $(DESTDIR)$(SBINDIR)/backendd
+	$(INSTALL_PROGRAM) -s $(B)/tools/blkback $(DESTDIR)$(LIBEXECDIR)/blkback
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstore $(DESTDIR)$(BINDIR)/xenstore
 	for n in $(notdir $(CLIENT_NAMES)); do ln -sf xenstore $(DESTDIR)$(BINDIR)/$$n || exit 1; done
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstore-control $(DESTDIR)$(BINDIR)/xenstore-control
@@ -47,7 +49,7 @@ install: $(B)/xenolith $(LIB) $(B)/tools/xl $(B)/tools/static/xenstored $(B)/too
 
 # Not what was configured: /etc/xen/xl.conf, /etc/xen/auto, /etc/default/xendomains stay.
 uninstall:
-	rm -f $(DESTDIR)/boot/xenolith $(addprefix $(DESTDIR)$(SBINDIR)/,xl xenstored xenconsoled) \
+	rm -f $(DESTDIR)/boot/xenolith $(addprefix $(DESTDIR)$(SBINDIR)/,xl xenstored xenconsoled backendd) \
 		$(addprefix $(DESTDIR)$(BINDIR)/,xenstore xenstore-control $(notdir $(CLIENT_NAMES))) \
 		$(addprefix $(DESTDIR)$(LIBDIR)/libxenstore.so,.4.0 .4 "") $(DESTDIR)$(PREFIX)/include/xenstore.h \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/xl \

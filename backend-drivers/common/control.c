@@ -139,12 +139,41 @@ static void accept_client(void *context, uint32_t events)
 		close(fd);
 }
 
-void control_open(void)
+static struct sockaddr_un socket_address(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/backendd.sock", options.run_dir);
+	return address;
+}
+
+int control_ask(const char *command)
+{
+	struct sockaddr_un address = socket_address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[4096];
+	bool good = false;
+	ssize_t n;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		fprintf(stderr, "backendd: %s: %s\n", address.sun_path, strerror(errno));
+		return 1;
+	}
+	say(fd, "%s\n", command);
+	while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+		text[n] = 0;
+		fputs(text, stdout);
+		good = n >= 3 && !strcmp(text + n - 3, "ok\n");
+	}
+	close(fd);
+	return good ? 0 : 1;
+}
+
+void control_open(void)
+{
+	struct sockaddr_un address = socket_address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	unlink(address.sun_path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || chmod(address.sun_path, 0600) ||
 	    listen(fd, 16) || !events_add(fd, EPOLLIN, accept_client, (void *)(intptr_t)fd)) {

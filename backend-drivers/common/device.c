@@ -249,6 +249,7 @@ static void device_close(struct device *d)
 static void device_free(struct device *d)
 {
 	xs_unwatch(store, d->front, d->name);
+	device_forget_predecessor(d);
 	device_close(d);
 	LIST_REMOVE(d, next);
 	free(d->own);
@@ -305,7 +306,7 @@ void device_look(struct device *d)
 	batch_free(&b);
 	if (!d->draining && back) {
 		step(d, number(back), number(front), number(online));
-		d->looked_at = true;
+		d->looked_at = !d->predecessor_source;
 		if (d->kind->changed && d->opened)
 			d->kind->changed(d);
 	} else if (!d->draining && (!d->connected || disconnect(d))) {
@@ -362,7 +363,7 @@ static struct device *device_new(const struct backend_kind *kind, uint32_t domid
 	d->kind = kind;
 	d->domid = domid;
 	d->devid = devid;
-	d->own_fd = d->memory_fd = d->events_fd = d->grants_fd = d->control = d->upgrade_client = -1;
+	d->own_fd = d->memory_fd = d->events_fd = d->grants_fd = d->control = d->upgrade_client = d->predecessor = -1;
 	snprintf(d->name, sizeof(d->name), "%s %u/%u", kind->name, domid, devid);
 	snprintf(d->back, sizeof(d->back), "/local/domain/%u/backend/%s/%u/%u", own_domid, kind->name, domid, devid);
 	front = device_back(d, "frontend");

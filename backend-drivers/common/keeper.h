@@ -93,7 +93,8 @@ struct device {
 	size_t memory_size;
 	int memory_fd, events_fd, grants_fd;
 	int bell;			/* local event channel, the other end of memory->doorbell; 0 for none */
-	struct event_source *drain_source;
+	struct event_source *drain_source, *predecessor_source;
+	int predecessor;		/* pidfd of a killed keeper's worker that has not ended yet; -1 for none */
 
 	/* The worker: spawn.c */
 	pid_t pid;			/* 0 for none */
@@ -167,11 +168,13 @@ int device_announce(struct device *d, struct xs_batch *b);
 
 /*
  * The memory for a connection with @own bytes of the kind's. @connection names it (what the frontend wrote). Returns 1
- * if it was there already and is taken over, 0 if it is new and zeroed, -errno with device_error().
+ * if it was there already and is taken over, 0 if it is new and zeroed, -errno with device_error(); -EAGAIN, to be
+ * returned by connect(), while a worker of an earlier keeper is not dead.
  * Opens d->events_fd and d->grants_fd too.
  */
 int device_memory(struct device *d, const char *connection, size_t own);
 void *device_memory_own(struct device *d);
+void device_forget_predecessor(struct device *d);
 /* Closes and removes it, with the event channels and grants. */
 void device_memory_end(struct device *d);
 /* An event channel of the frontend: the local port, or -errno with device_error(). */
@@ -203,6 +206,8 @@ bool worker_send(struct device *d, const struct message *m, size_t size);
 /* --- control.c: xl's socket ------------------------------------------------------------------------ */
 
 void control_open(void);
+/* The other end: says @command to the keeper that runs, prints its answer. An exit status. */
+int control_ask(const char *command);
 /* Sends "ok", or "error" and the sentence, and closes. */
 __attribute__((format(printf, 2, 3))) void control_answer(int client, const char *format, ...);
 

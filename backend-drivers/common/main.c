@@ -23,13 +23,11 @@
 #include "../../dom0-tools/common/daemon.h"
 #include "keeper.h"
 
-#ifndef WORKER_DIR
-#define WORKER_DIR "/usr/local/libexec/xenolith"
-#endif
+#define WORKER_DIR	"../libexec/xenolith"	/* from the folder of this program */
 #define FIRST_UID	61000	/* none of these is a user of Debian's */
 
 struct keeper_options options = {
-	.run_dir = "/var/run/xen", .worker_dir = WORKER_DIR, .log_file = "/var/log/xen/backendd.log",
+	.run_dir = "/var/run/xen", .log_file = "/var/log/xen/backendd.log",
 	.first_uid = FIRST_UID,
 };
 struct xs_handle *store;
@@ -39,12 +37,14 @@ static void usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: backendd [-i] [-l FILE] [-p FILE] [-w FOLDER] [-u UID]\n"
+		"       backendd -a COMMAND\n"
+		"  -a, --ask=COMMAND      ask the one that runs: status; upgrade or resize, KIND DOMID DEVID\n"
 		"  -i, --interactive      stay in the foreground, and log to stderr too\n"
 		"  -l, --log=FILE         the log (%s)\n"
 		"  -p, --pid-file=FILE    write the number of the process there\n"
 		"  -w, --workers=FOLDER   where the programs of the workers are (%s)\n"
 		"  -u, --first-uid=UID    the first of the user numbers that workers get (%u)\n",
-		"/var/log/xen/backendd.log", WORKER_DIR, FIRST_UID);
+		"/var/log/xen/backendd.log", WORKER_DIR " from here", FIRST_UID);
 	exit(status);
 }
 
@@ -53,13 +53,15 @@ static void read_options(int argc, char **argv)
 	static const struct option list[] = {
 		{ "interactive", no_argument, NULL, 'i' }, { "log", required_argument, NULL, 'l' },
 		{ "pid-file", required_argument, NULL, 'p' }, { "workers", required_argument, NULL, 'w' },
-		{ "first-uid", required_argument, NULL, 'u' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "first-uid", required_argument, NULL, 'u' }, { "ask", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	char *end;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "il:p:w:u:h", list, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "a:il:p:w:u:h", list, NULL)) != -1)
 		switch (c) {
+		case 'a':
+			exit(control_ask(optarg));
 		case 'i':
 			options.foreground = true;
 			break;
@@ -87,6 +89,19 @@ static void read_options(int argc, char **argv)
 		}
 	if (optind < argc)
 		usage(1);
+}
+
+/* Where they were installed with this program, wherever that was. */
+static void find_workers(void)
+{
+	static char path[4096 + sizeof(WORKER_DIR)];
+	ssize_t n = readlink("/proc/self/exe", path, 4095);
+
+	if (options.worker_dir || n <= 0)
+		return;
+	path[n] = 0;
+	strcpy(strrchr(path, '/') + 1, WORKER_DIR);
+	options.worker_dir = path;
 }
 
 /* One backendd in a domain: the lock goes with the last of its processes. */
@@ -242,6 +257,7 @@ int main(int argc, char **argv)
 	int ready_pipe = -1;
 
 	read_options(argc, argv);
+	find_workers();
 	setrlimit(RLIMIT_NOFILE, &files);
 	setrlimit(RLIMIT_MEMLOCK, &locked);
 	signal(SIGPIPE, SIG_IGN);

@@ -13,12 +13,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "../../dom0-tools/libxenctrl/xenctrl.h"
 #include "keeper.h"
@@ -56,6 +59,42 @@ static bool same_memory(const struct device *d, const char *connection, uint64_t
 	       m->devid == d->devid && !strncmp(m->connection, connection, sizeof(m->connection));
 	munmap((void *)m, BACKEND_OWN);
 	return same;
+}
+
+static void predecessor_ended(void *context, uint32_t events)
+{
+	struct device *d = context;
+
+	device_forget_predecessor(d);
+	device_look(d);
+}
+
+void device_forget_predecessor(struct device *d)
+{
+	events_remove(d->predecessor_source);
+	d->predecessor_source = NULL;
+	if (d->predecessor >= 0)
+		close(d->predecessor);
+	d->predecessor = -1;
+}
+
+/*
+ * The worker of a killed keeper may still be about to end, and has the event channels until then. It has its memory
+ * locked (spawn.c). True if there is such a one; the device is looked at again when it is gone.
+ */
+static bool has_predecessor(struct device *d, int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return false;
+	device_forget_predecessor(d);
+	d->predecessor = syscall(SYS_pidfd_open, lock.l_pid, 0);
+	if (d->predecessor < 0)
+		return false;
+	kill(lock.l_pid, SIGKILL);
+	d->predecessor_source = events_add(d->predecessor, EPOLLIN, predecessor_ended, d);
+	return d->predecessor_source != NULL;
 }
 
 static int open_events(struct device *d)
@@ -103,6 +142,10 @@ int device_memory(struct device *d, const char *connection, size_t own)
 	file_name(d, path, sizeof(path));
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	same = fd >= 0 && same_memory(d, connection, size, fd);
+	if (fd >= 0 && has_predecessor(d, fd)) {
+		close(fd);
+		return -EAGAIN;
+	}
 	if (!same && d->resuming) {
 		if (fd >= 0)
 			close(fd);

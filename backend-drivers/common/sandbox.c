@@ -5,7 +5,7 @@
  *
  * 1. limits: no core, no file that grows beyond what is open, few processes (the kernel's own I/O threads count);
  * 2. an empty root folder;
- * 3. its own user without groups, so without capabilities; no new privileges;
+ * 3. its own user without groups, so without capabilities; no new privileges; the end together with the keeper;
  * 4. the filter. Calls whose answer does not depend on arguments come first: the kernel keeps a table of those.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "worker.h"
 
@@ -62,6 +63,8 @@ static void filter(const struct worker_rule *more, unsigned int count)
 
 void worker_sandbox(const struct worker_rule *more, unsigned int count, size_t memory_most)
 {
+	char byte;
+
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NPROC, PROCESSES);
 	limit(RLIMIT_NOFILE, FD_OWN + WORKER_OWN_FDS);
@@ -73,6 +76,9 @@ void worker_sandbox(const struct worker_rule *more, unsigned int count, size_t m
 	    setresuid(memory->uid, memory->uid, memory->uid))
 		worker_die("the worker can't become user %u: %m", memory->uid);
 	prctl(PR_SET_DUMPABLE, 0);
+	/* The change of user has undone this; and if the keeper died meanwhile, its end of the socket is closed. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || recv(FD_CONTROL, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		_exit(4);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		worker_die("the worker can't renounce privileges: %m");
 	filter(more, count);

@@ -3,6 +3,9 @@
  * Workers: started, listened to, started again. A worker is a program of its own, so that what is installed can be
  * replaced; it begins with its descriptors under fixed numbers and nothing else, and dies with the keeper.
  *
+ * A worker locks its memory's file, with a lock that belongs to a process, and goes with it when the process has no memory
+ * any more. So there is one at a time, though a killed keeper's successor starts without knowing the workers of that.
+ *
  * A worker that is killed (SIGKILL) is always started again. One that crashes or ends by itself may have been made to by
  * its guest, and would do so for ever: CRASHES_MOST of those, or STARTS_MOST in a row that don't come up, end its device.
  */
@@ -29,6 +32,7 @@ static __attribute__((noreturn)) void become_worker(struct device *d, int contro
 	int count = 4 + d->kind->descriptors(d, fds + 4);
 	char path[512], name[] = "PATH=/";
 	char *argv[] = { (char *)d->kind->worker, d->name, NULL }, *environment[] = { name, NULL };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -40,6 +44,10 @@ static __attribute__((noreturn)) void become_worker(struct device *d, int contro
 		if (fds[i] < 0 || dup2(fds[i], FD_CONTROL + i) < 0)
 			_exit(2);
 	close_range(FD_CONTROL + count, ~0u, 0);
+	/* The lock stays through execve(), and any close() of that file would lose it: so it is the last. */
+	while (fcntl(FD_MEMORY, F_SETLKW, &lock))
+		if (errno != EINTR)
+			_exit(2);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(path, sizeof(path), "%s/%s", options.worker_dir, d->kind->worker);

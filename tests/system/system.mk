@@ -59,11 +59,12 @@ $(NET_PROGRAMS) &: scripts/fetch
 	scripts/fetch net
 	@touch $(NET_PROGRAMS)
 $(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(GUEST_INITRAMFS) $(STATIC) $(XL) \
-		$(wildcard dom0-tools/hotplug/* scripts/run/*) $(NET_PROGRAMS)
+		$(BACKENDS) $(wildcard dom0-tools/hotplug/* scripts/run/*) $(NET_PROGRAMS)
 	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
 		$(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge nft_chain_nat nft_masq,-m $m) \
 		$(foreach p,xenstored xenconsoled xenstore-control,-a $(B)/tools/static/$p=bin/$p) \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) -a $(XL)=bin/xl \
+		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/xenolith/blkback \
 		$(foreach s,common.sh vif-bridge vif-nat vif-route block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
 		-a dom0-tools/systemd/xen-init-dom0=bin/xen-init-dom0 -a scripts/run/first.cfg=etc/xen/first.cfg \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd

@@ -10,13 +10,13 @@ import tempfile
 from xenstore import TOP, check, run, test
 
 LIMIT = 600
-PROGRAMS = ["sbin/xl", "sbin/xenstored", "sbin/xenconsoled", "bin/xenstore", "bin/xenstore-control",
+PROGRAMS = ["sbin/xl", "sbin/xenstored", "sbin/xenconsoled", "sbin/backendd", "libexec/xenolith/blkback", "bin/xenstore", "bin/xenstore-control",
             "libexec/xenolith/xendomains", "libexec/xenolith/xen-init-dom0"]
 FILES = ["include/xenstore.h", "share/bash-completion/completions/xl", "lib/libxenstore.so.4.0", "lib/libxenstore.so.4",
-         "share/man/man8/xenconsoled.8", "share/man/man8/xenstored.8", "share/man/man8/xenolith.8",
+         "share/man/man8/xenconsoled.8", "share/man/man8/backendd.8", "share/man/man8/xenstored.8", "share/man/man8/xenolith.8",
          "share/man/man1/xl.1", "share/man/man1/xenstore.1", "share/man/man5/xl.cfg.5", "share/man/man5/xl.conf.5"]
 SCRIPTS = ["block", "vif-bridge", "vif-nat", "vif-route", "common.sh"]
-UNITS = ["proc-xen.mount", "xenstored.service", "xen-init-dom0.service", "xenconsoled.service", "xendomains.service"]
+UNITS = ["proc-xen.mount", "xenstored.service", "xen-init-dom0.service", "xenconsoled.service", "backendd.service", "xendomains.service"]
 CONFIGURED = {"etc/default/xendomains", "etc/xen/xl.conf"}
 
 

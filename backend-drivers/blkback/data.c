@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The guest's pages and the disk's buffer.
+ *
+ * A frontend with persistent grants uses the same pages again and again: they are mapped when first seen, up to MAPS_MOST,
+ * and stay so; a page of data then costs one copy between two mappings. A frontend that gives new grants with each request
+ * has its pages copied by the hypervisor, which the keeper asks for; so has one whose pages can't be mapped. Either way
+ * nothing of the guest is touched once the copy is done: no answer leaves while a page is in use (but for those that stay
+ * mapped by agreement), and no device ever writes into a guest's page.
+ *
+ * The buffer is given out in runs of pages. A request that finds none waits until others have ended; none is larger than
+ * the whole buffer, so that ends.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "blkback.h"
+
+#define MAPS_MOST	16384u		/* pages of a guest that stay mapped */
+#define REFS_MOST	131072u		/* grants above are copied: no frontend of ours has so many */
+#define PAGE		4096u
+#define PAGES		(STORAGE_BUFFER / PAGE)
+#define SCRATCH		(PAGES - 1)	/* the buffer's last page: indirect segments that are copied */
+
+static uint8_t *buffer;
+static uint8_t *page_of[REFS_MOST];	/* of a grant that is mapped */
+static unsigned int mapped;
+
+static uint32_t want[MESSAGE_ITEMS];
+static unsigned int want_count;
+
+static uint64_t taken[PAGES / 64];	/* a bit for each page of the buffer */
+static unsigned int next_page;
+
+void data_open(void)
+{
+	buffer = mmap(NULL, STORAGE_BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, FD_OWN + STORAGE_FD_BUFFER, 0);
+	if (buffer == MAP_FAILED)
+		worker_die("its buffer can't be mapped: %m");
+	taken[SCRATCH / 64] |= 1ull << (SCRATCH % 64);
+}
+
+/* --- mapped pages ---------------------------------------------------------------------------------- */
+
+static uint8_t *find(uint32_t ref)
+{
+	return ref < REFS_MOST ? page_of[ref] : NULL;
+}
+
+void data_map(void)
+{
+	uint64_t index;
+	uint8_t *p;
+
+	if (!want_count)
+		return;
+	p = worker_map(want, want_count, false, &index);
+	for (unsigned int i = 0; i < want_count; i++)
+		page_of[want[i]] = p ? p + i * PAGE : NULL;
+	mapped += p ? want_count : 0;
+	want_count = 0;
+}
+
+void data_want(uint32_t ref)
+{
+	/* A mark while it waits, so that it is noted once. */
+	static uint8_t marked;
+
+	if (!disk->persistent || ref >= REFS_MOST || page_of[ref] || mapped + want_count >= MAPS_MOST)
+		return;
+	if (want_count == MESSAGE_ITEMS)
+		data_map();
+	page_of[ref] = &marked;
+	want[want_count++] = ref;
+}
+
+/* --- copying ---------------------------------------------------------------------------------------- */
+
+/* Both are 8-byte aligned, as is the length. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+	size_t words = bytes / 8;
+
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
+static struct message grant_copies;
+
+static bool flush_copies(void)
+{
+	uint32_t count = grant_copies.count;
+	bool good;
+
+	if (!count)
+		return true;
+	grant_copies.type = MESSAGE_COPY;
+	grant_copies.error = 0;
+	worker_ask(&grant_copies, MESSAGE_HEAD + count * sizeof(grant_copies.copies[0]));
+	good = !grant_copies.error;
+	for (uint32_t i = 0; i < count && good; i++)
+		good = grant_copies.status[i] == GNTST_okay;
+	grant_copies.count = 0;
+	return good;
+}
+
+static bool by_grant(uint32_t ref, uint16_t offset, uint16_t bytes, uint32_t where, bool to_guest)
+{
+	grant_copies.copies[grant_copies.count++] =
+		(struct message_copy){ .ref = ref, .offset = offset, .length = bytes, .buffer = where, .to_guest = to_guest };
+	return grant_copies.count < MESSAGE_ITEMS || flush_copies();
+}
+
+bool data_copy(struct io *io, bool to_guest)
+{
+	uint32_t where = io->buffer;
+	bool good = true;
+
+	for (uint32_t i = 0; i < io->work.segments && good; i++) {
+		const struct blk_segment *s = &io->segment[i];
+		uint8_t *page = find(s->ref);
+
+		if (!page)
+			good = by_grant(s->ref, s->offset, s->bytes, where, to_guest);
+		else if (to_guest)
+			copy(page + s->offset, buffer + where, s->bytes);
+		else
+			copy(buffer + where, page + s->offset, s->bytes);
+		where += s->bytes;
+	}
+	return flush_copies() && good;
+}
+
+bool data_read_indirect(struct io *io, struct blkif_request_segment *raw)
+{
+	uint32_t left = io->work.segments;
+
+	for (uint32_t i = 0; i < io->work.indirect; i++) {
+		uint32_t count = left < BLKIF_SEGMENTS_PER_INDIRECT_PAGE ? left : BLKIF_SEGMENTS_PER_INDIRECT_PAGE;
+		const uint8_t *page = find(io->work.indirect_refs[i]);
+
+		if (!page) {
+			if (!by_grant(io->work.indirect_refs[i], 0, count * sizeof(*raw), SCRATCH * PAGE, false) || !flush_copies())
+				return false;
+			page = buffer + SCRATCH * PAGE;
+		}
+		copy(raw, page, count * sizeof(*raw));
+		raw += count;
+		left -= count;
+	}
+	return true;
+}
+
+/* --- the buffer --------------------------------------------------------------------------------------- */
+
+static bool is_taken(unsigned int page)
+{
+	return taken[page / 64] >> (page % 64) & 1;
+}
+
+bool data_reserve(struct io *io)
+{
+	unsigned int pages = (io->work.bytes + PAGE - 1) / PAGE, run = 0, page = next_page;
+
+	if (!pages)
+		return true;
+	for (unsigned int looked = 0; looked < PAGES + pages; looked++, page++) {
+		if (page == PAGES)
+			page = run = 0;
+		run = is_taken(page) ? 0 : run + 1;
+		if (run < pages)
+			continue;
+		for (unsigned int p = page + 1 - pages; p <= page; p++)
+			taken[p / 64] |= 1ull << (p % 64);
+		io->buffer = (page + 1 - pages) * PAGE;
+		io->buffer_pages = pages;
+		next_page = page + 1 == PAGES ? 0 : page + 1;
+		return true;
+	}
+	return false;
+}
+
+void data_release(struct io *io)
+{
+	unsigned int first = io->buffer / PAGE;
+
+	for (unsigned int p = first; p < first + io->buffer_pages; p++)
+		taken[p / 64] &= ~(1ull << (p % 64));
+	io->buffer_pages = 0;
+}

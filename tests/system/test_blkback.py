@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Our block backend serves stock guests: contents verified at depth 32 on a slow device, its worker and its keeper killed
+meanwhile; read-only, growing and failing disks; hostile frontends. On the hypervisor that HV names."""
+import os
+
+from machine import HV, TOP, add_test, boot, run
+
+INITRAMFS = os.path.join(TOP, "build/initramfs-blkback")
+
+
+def step(name, hv, options="", limit=900):
+    with boot("%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, limit=limit, hv_options="dom0_mem=512M", memory="1G",
+              dom0_options="xltest=%s+poweroff %s" % (name, options)) as this:
+        this.step(name)
+        this.expect_poweroff()
+        this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+
+
+hypervisor = "xen" if HV == "bare" else HV
+FULL = bool(os.environ.get("FULL"))
+add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor,
+         "xlkills=200" if FULL else "", limit=3600 if FULL else 900)
+add_test("frontend_that_breaks_the_rules_costs_only_its_own_disks_on_" + hypervisor, step, "blkback-hostile", hypervisor)
+run()
