@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-# backendd and its workers; each is one piece without libraries. Included by the main Makefile.
+# backendd and its workers; all but blkback-nbd are one piece without libraries. Included by the main Makefile.
 
 BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
-	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open
+	$(addprefix backend-drivers/blkback/,kind storage_uring_open storage_nbd_open) $(addprefix backend-drivers/nbd/,disk image jail)
 WORKER_COMMON := backend-drivers/common/worker backend-drivers/common/sandbox
-BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring) $(WORKER_COMMON)
+BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring storage_nbd) backend-drivers/nbd/queue \
+	$(WORKER_COMMON)
+NBD_SRC := $(addprefix backend-drivers/nbd/,main serve link unflushed)
 
-BACKENDS := $(B)/tools/backendd $(B)/tools/blkback
+BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/blkback-nbd
 TOOLS += $(BACKENDS)
 tools: $(BACKENDS)
 
@@ -24,16 +26,27 @@ $(B)/tools/backend-test.d/%.o: backend-drivers/%.c
 backend_objects = $(patsubst backend-drivers/%,$(B)/tools/$(1)/%.o,$(2))
 $(B)/tools/backendd: $(call backend_objects,backend.d,$(KEEPER_SRC)) $(COMMON_OBJ) $(XENCTRL) $(LIB_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -pthread
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp -pthread
 $(B)/tools/blkback: $(call backend_objects,backend.d,$(BLKBACK_SRC))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
+# The one with libraries: libnbd's TLS comes with many.
+$(B)/tools/blkback-nbd: $(call backend_objects,backend.d,$(NBD_SRC))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lnbd -lseccomp
 $(B)/tools/test/backendd: $(call backend_objects,backend-test.d,$(KEEPER_SRC)) $(COMMON_OBJ) $(XENCTRL) $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -pthread
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp -pthread
 $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
+
+# Stands for keeper and worker in tests/tools/test_nbd.py.
+$(B)/tools/test/nbd_driver: tests/tools/nbd_driver.c $(call backend_objects,backend.d,$(addprefix backend-drivers/,nbd/disk \
+		nbd/image nbd/jail nbd/queue common/events))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BACKEND_CFLAGS) $(BACKEND_LINK) -o $@ $^ -lseccomp
+TOOL_TEST_FILES += $(B)/tools/test/nbd_driver $(B)/tools/blkback-nbd
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
 

@@ -638,6 +638,9 @@ static void fill_queue(struct nbd_disk *d, bool there)
 		if (ftruncate(d->unflushed, 0) || ftruncate(d->unflushed, UNFLUSHED_SIZE))
 			say(d, "the memory of what is not flushed: %s", strerror(errno));
 	}
+	/* No client runs: a worker's number of an earlier connection must not look like one that is accepted. */
+	q->generation = 0;
+	q->accepted = same ? UINT32_MAX : 0;
 	strcpy(q->target, target);
 	snprintf(q->name, sizeof(q->name), "%s", d->o.name);
 	q->wait_seconds = d->o.wait_seconds;
@@ -783,11 +786,11 @@ enum nbd_state nbd_disk_state(const struct nbd_disk *d, struct nbd_geometry *g, 
 
 unsigned int nbd_disk_descriptors(const struct nbd_disk *d, int *fds)
 {
-	fds[0] = d->buffer;
-	fds[1] = d->memory;
-	fds[2] = d->ring;
-	fds[3] = d->bell;
-	return 4;
+	fds[NBD_WORKER_BUFFER] = d->buffer;
+	fds[NBD_WORKER_QUEUE] = d->memory;
+	fds[NBD_WORKER_RING] = d->ring;
+	fds[NBD_WORKER_BELL] = d->bell;
+	return NBD_WORKER_FDS;
 }
 
 bool nbd_disk_drained(struct nbd_disk *d)

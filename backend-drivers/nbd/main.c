@@ -160,7 +160,7 @@ static void came_up(void)
 	serve_link_up(m.flags, m.disk_bytes);
 }
 
-/* What poll() found, or 0: a connection can also come up within the call that begins it. */
+/* What poll() found, or 0: a connection can also come up, or end, within a call of ours. */
 static void link_event(short revents)
 {
 	enum link_state s = link_step(revents);
@@ -176,9 +176,7 @@ static void connecting(bool begun)
 	state = LINK_CONNECTING;
 	next_try = NEVER;
 	attempt_ends = now() + ATTEMPT_NS;
-	if (begun)
-		link_event(0);
-	else
+	if (!begun)
 		down();
 }
 
@@ -261,8 +259,16 @@ static __attribute__((noreturn)) void loop(void)
 		struct pollfd fds[3] = { { NBD_FD_CONTROL, POLLIN, 0 }, { NBD_FD_RING, POLLIN, 0 } };
 		uint64_t rings;
 
+		enum link_state before;
+
 		timers();
 		serve_push();
+		/* What was sent may have found the connection dead: then there is nothing left to poll. */
+		before = state;
+		if (before != LINK_DOWN)
+			link_event(0);
+		if (state != before)
+			continue;
 		fds[2].fd = link_fd(&fds[2].events);
 		if (poll(fds, 3, timeout_ms()) < 0)
 			continue;

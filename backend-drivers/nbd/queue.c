@@ -56,6 +56,7 @@ void nbd_submit(struct nbd_client *c, enum nbd_op op, uint64_t tag, uint64_t off
 	s->buffer = buffer;
 	s->op = op;
 	c->tag[i] = tag;
+	c->length[i] = length;
 	c->busy[i / 64] |= bit;
 	__atomic_or_fetch(&c->q->busy[i / 64], bit, __ATOMIC_RELEASE);
 	__atomic_or_fetch(&c->q->fresh[i / 64], bit, __ATOMIC_RELEASE);
@@ -69,13 +70,14 @@ void nbd_ring(struct nbd_client *c)
 	c->to_ring = false;
 }
 
-bool nbd_next(struct nbd_client *c, uint64_t *tag, int *error)
+bool nbd_next(struct nbd_client *c, uint64_t *tag, int64_t *result)
 {
 	uint64_t rings;
 
 	for (unsigned int looked = 0; looked <= NBD_WORDS; looked++, c->word = (c->word + 1) % NBD_WORDS) {
 		unsigned int w = c->word;
 		uint64_t bits = shared_load(&c->q->done[w]) & c->busy[w], bit = bits & -bits;
+		unsigned int i;
 		uint32_t code;
 
 		/* The bell is silenced before the last look around. */
@@ -84,9 +86,10 @@ bool nbd_next(struct nbd_client *c, uint64_t *tag, int *error)
 				continue;
 		if (!bits)
 			continue;
-		code = c->q->slot[w * 64 + __builtin_ctzll(bits)].error;
-		*error = code > 4095 ? EIO : (int)code;
-		*tag = c->tag[w * 64 + __builtin_ctzll(bits)];
+		i = w * 64 + __builtin_ctzll(bits);
+		code = c->q->slot[i].error;
+		*result = !code ? c->length[i] : code > 4095 ? -EIO : -(int64_t)code;
+		*tag = c->tag[i];
 		/* Rule 3. */
 		__atomic_and_fetch(&c->q->busy[w], ~bit, __ATOMIC_RELEASE);
 		__atomic_and_fetch(&c->q->done[w], ~bit, __ATOMIC_RELEASE);

@@ -69,6 +69,9 @@ struct nbd_queue {
 };
 _Static_assert(sizeof(struct nbd_queue) <= NBD_SIZE, "struct nbd_queue");
 
+/* The worker's descriptors, in this order. */
+enum nbd_worker_fd { NBD_WORKER_BUFFER, NBD_WORKER_QUEUE, NBD_WORKER_RING, NBD_WORKER_BELL, NBD_WORKER_FDS };
+
 /* --- The worker's side: queue.c ------------------------------------------------------------------ */
 
 struct nbd_client {
@@ -80,6 +83,7 @@ struct nbd_client {
 	unsigned int next;		/* where a free one is looked for */
 	bool to_ring;
 	uint64_t tag[NBD_SLOTS];
+	uint32_t length[NBD_SLOTS];
 	unsigned int word;		/* of `done`, which is looked at next */
 };
 
@@ -93,7 +97,10 @@ bool nbd_client_accepted(struct nbd_client *c);
 /* Puts a request; at most NBD_SLOTS may be under way. nbd_ring() is to be called after the last of a batch. */
 void nbd_submit(struct nbd_client *c, enum nbd_op op, uint64_t tag, uint64_t offset, uint32_t length, uint32_t buffer);
 void nbd_ring(struct nbd_client *c);
-/* The next that has ended: true with its tag and errno (0: none). When there is none, @bell gets readable with the next. */
-bool nbd_next(struct nbd_client *c, uint64_t *tag, int *error);
+/*
+ * The next that has ended: true with its tag, and its length or -errno. When there is none, @bell gets readable with the
+ * next.
+ */
+bool nbd_next(struct nbd_client *c, uint64_t *tag, int64_t *result);
 
 #endif

@@ -96,11 +96,12 @@ static void wait_bell(void)
 
 static void attach(uint32_t generation)
 {
-	int fds[4], err;
+	int fds[NBD_WORKER_FDS], err;
+	int64_t result;
 
 	nbd_disk_descriptors(disk, fds);
-	buffer = mmap(NULL, NBD_BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
-	err = nbd_client_open(&client, fds[1], fds[2], fds[3], generation);
+	buffer = mmap(NULL, NBD_BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, fds[NBD_WORKER_BUFFER], 0);
+	err = nbd_client_open(&client, fds[NBD_WORKER_QUEUE], fds[NBD_WORKER_RING], fds[NBD_WORKER_BELL], generation);
 	if (err || buffer == MAP_FAILED) {
 		printf("the queue: %s\n", strerror(-err));
 		_exit(9);
@@ -109,7 +110,7 @@ static void attach(uint32_t generation)
 		uint64_t tag;
 
 		wait_bell();
-		nbd_next(&client, &tag, &err);
+		nbd_next(&client, &tag, &result);
 	}
 }
 
@@ -197,7 +198,7 @@ static __attribute__((noreturn)) void work(uint32_t generation)
 {
 	unsigned int running = 0;
 	uint64_t tag;
-	int error;
+	int64_t result;
 
 	srandom(generation + getpid());
 	attach(generation);
@@ -208,29 +209,30 @@ static __attribute__((noreturn)) void work(uint32_t generation)
 				running++;
 			}
 		nbd_ring(&client);
-		while (nbd_next(&client, &tag, &error)) {
-			end(tag, error);
+		while (nbd_next(&client, &tag, &result)) {
+			end(tag, result < 0 ? -result : 0);
 			running -= !requests[tag].op;
 		}
 		nbd_ring(&client);
 		if (table->stop && !running)
 			_exit(0);
-		wait_bell();
+		if (running)
+			wait_bell();
 	}
 }
 
 static int one(enum nbd_op op, uint64_t offset, uint32_t length)
 {
 	uint64_t tag;
-	int error;
+	int64_t result;
 
 	if (op == NBD_WRITE)
 		memset(buffer, 0xa5, NBD_BUFFER);
 	nbd_submit(&client, op, 0, offset, length, 0);
 	nbd_ring(&client);
-	while (!nbd_next(&client, &tag, &error))
+	while (!nbd_next(&client, &tag, &result))
 		wait_bell();
-	return error;
+	return result < 0 ? -result : 0;
 }
 
 static void verify(void)
@@ -354,11 +356,11 @@ static void command(const char *line)
 		table->stop = 1;
 		/* It may wait for an event. */
 		if (depth) {
-			int fds[4];
+			int fds[NBD_WORKER_FDS];
 			uint64_t bell = 1;
 
 			nbd_disk_descriptors(disk, fds);
-			if (write(fds[3], &bell, sizeof(bell)) < 0)
+			if (write(fds[NBD_WORKER_BELL], &bell, sizeof(bell)) < 0)
 				printf("the bell: %s\n", strerror(errno));
 		}
 	} else if (!strcmp(line, "verify")) {
