@@ -72,6 +72,20 @@ $(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
 
+# Likewise with images: Debian's QEMU tools and their libraries, as this machine has them.
+IMAGES_INITRAMFS := $(B)/initramfs-images
+QEMU_TOOLS := /usr/bin/qemu-nbd /usr/bin/qemu-img
+$(IMAGES_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) $(BACKENDS) \
+		$(B)/blkback-guest-initrd $(QEMU_TOOLS)
+	scripts/mkinitramfs $@ -r /usr/lib/x86_64-linux-gnu -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk \
+		-m crc32c_generic -m ext4 \
+		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/backendd=bin/backendd $(foreach p,blkback blkback-nbd,-a $(B)/tools/$p=libexec/$p) \
+		$(foreach p,$(QEMU_TOOLS),-a $p=usr/bin/$(notdir $p)) \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
+TOOL_TEST_FILES += $(IMAGES_INITRAMFS)
+
 # --- the pure part, and the journal, under sanitizers ---------------------------------------------------------------------
 
 BLKBACK_HOST_CFLAGS = $(filter-out -Ihypervisor -DXENOLITH_HOST -DXENOLITH_DEBUG -Itests/host,$(HOST_CFLAGS)) -D_GNU_SOURCE \

@@ -102,6 +102,11 @@ class Disk:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def hear(self, text):
+        """Waits for a message with @text, if it was not said already."""
+        while not any(text in line for line in self.said):
+            self.expect("say")
+
     def ask(self, line, word):
         self.tell(line)
         return self.expect(word)
@@ -422,7 +427,7 @@ def killed_client_is_started_again_and_nothing_is_lost():
         path = place.image()
         with Disk(place, "qcow2", path) as disk:
             survives(disk, lambda: disk.kill_child("blkback-nbd"), KILLS // 2)
-            check(any("its client was ended by signal 9" in line for line in disk.said), disk.said)
+            disk.hear("its client was ended by signal 9")
             disk.close()
         tool("qemu-img", "check", "-f", "qcow2", path)
 
@@ -475,7 +480,7 @@ def requests_fail_when_a_server_stays_away_and_work_when_it_is_back():
         check(disk.io("write", 0, 65536) == 0, "write")
         server.kill()
         check(disk.io("read") == 5, "a read is not answered with EIO")
-        check(any("requests fail until it is back" in line for line in disk.said), disk.said)
+        disk.hear("requests fail until it is back")
         server.start()
         disk.expect("say connected again")
         check(disk.io("read") == 0, "a read fails after the server is back")
