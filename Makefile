@@ -155,6 +155,7 @@ coverage-run: $(PURE_TESTS) $(H)/fuzz_core $(H)/fuzz_image
 
 KERNEL := $(B)/kernel/vmlinux
 include dom0-tools/tools.mk dom0-tools/builder.mk dom0-tools/xl/xl.mk backend-drivers/backend.mk tests/guest/guest.mk tests/host/abi.mk tests/system/system.mk tests/user/user.mk
+include tests/bench/bench.mk
 
 
 clean:

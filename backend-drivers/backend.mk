@@ -4,13 +4,14 @@
 BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
-	$(addprefix backend-drivers/blkback/,kind storage_uring_open storage_nbd_open) $(addprefix backend-drivers/nbd/,disk image jail)
+	$(addprefix backend-drivers/blkback/,kind storage_uring_open storage_nbd_open) $(addprefix backend-drivers/nbd/,disk image jail) \
+	$(addprefix backend-drivers/netback/,kind tap rate)
 WORKER_COMMON := backend-drivers/common/worker backend-drivers/common/sandbox
 BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring storage_nbd) backend-drivers/nbd/queue \
 	$(WORKER_COMMON)
 NBD_SRC := $(addprefix backend-drivers/nbd/,main serve link unflushed)
 
-BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/blkback-nbd
+BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/blkback-nbd $(B)/tools/netback
 TOOLS += $(BACKENDS)
 tools: $(BACKENDS)
 
@@ -49,6 +50,13 @@ $(B)/tools/test/nbd_driver: tests/tools/nbd_driver.c $(call backend_objects,back
 TOOL_TEST_FILES += $(B)/tools/test/nbd_driver $(B)/tools/blkback-nbd
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
+
+# For Xen's own xl: stands where that wants QEMU.
+DEVICE_MODEL := $(B)/tools/device-model
+TOOLS += $(DEVICE_MODEL)
+$(DEVICE_MODEL): $(B)/tools/backend.d/device-model/main.o $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -l:libyajl_s.a -pthread
 
 # --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
 
@@ -98,3 +106,5 @@ $(H)/fuzz_blkback: tests/fuzz/fuzz_blkback.c tests/fuzz/replay.c $(BLKBACK_HOST_
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) $(BLKBACK_HOST_CFLAGS) -O2 -o $@ $^
 -include $(BLKBACK_HOST_OBJ:.o=.d)
+
+include backend-drivers/netback/netback.mk

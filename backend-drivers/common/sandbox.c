@@ -6,7 +6,8 @@
  * 1. limits: no core, no file that grows beyond what is open, few processes (the kernel's own I/O threads count);
  * 2. an empty root folder;
  * 3. its own user without groups, so without capabilities; no new privileges; the end together with the keeper;
- * 4. the filter. Calls whose answer does not depend on arguments come first: the kernel keeps a table of those.
+ * 4. the filter, for all threads that there are, and no more can be made. Calls whose answer does not depend on arguments
+ *    come first: the kernel keeps a table of those.
  */
 #include <errno.h>
 #include <grp.h>
@@ -41,7 +42,8 @@ static void filter(const struct worker_rule *more, unsigned int count)
 #endif
 	};
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int err = f ? 0 : -ENOMEM;
+	/* For all threads that there are. */
+	int err = f ? seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
 
 	for (unsigned int i = 0; !err && i < sizeof(all) / sizeof(all[0]); i++)
 		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, all[i].call, 0);

@@ -17,7 +17,7 @@
 
 /* Descriptors of a worker. FD_OWN and those behind it are its kind's (struct backend_kind.descriptors). */
 enum worker_fd { FD_CONTROL = 3, FD_MEMORY, FD_EVENTS, FD_GRANTS, FD_OWN };
-#define WORKER_OWN_FDS	8	/* at most */
+#define WORKER_OWN_FDS	16	/* at most */
 
 #define BACKEND_MAGIC	0x6b6e6562u
 #define BACKEND_OWN	4096u	/* bytes from the memory's start to the kind's part */

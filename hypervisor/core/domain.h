@@ -13,6 +13,7 @@
 
 #include "core/event_channel.h"
 #include "core/grant_table.h"
+#include "core/sched_credit.h"
 #include "core/timer.h"
 #include "lib/bitmap.h"
 #include "lib/rangeset.h"
@@ -52,6 +53,8 @@ struct vcpu {
 	enum vcpu_state state;       /* [S] */
 	u64 vtime;                   /* [S] ns it ran, weighted: core/sched.c */
 	u64 charged_at;              /* [S] ns up to which vtime counts, while it runs */
+	struct credit_habit habit;   /* [S] how soon it sleeps when others wait: core/sched_credit.c */
+	u32 events_sent;             /* [V] */
 	bool parked;                 /* [S] runnable, and in no queue until its domain's budget is filled again */
 	u64 *hard, *soft;            /* [S] affinity, a bit for each CPU; NULL: all. Once set never freed before v */
 	bool loaded;                 /* [A] `processor` holds its registers; changed by that CPU alone */
@@ -167,6 +170,11 @@ extern u32 domain_ids_end;
 /* Domain by id with a reference, or NULL. Give it back with put_domain(). */
 struct domain *get_domain(domid_t id);
 void put_domain(struct domain *d);
+/* One reference more on a domain on which the caller has one, or which it runs for. */
+static inline void hold_domain(struct domain *d)
+{
+	__atomic_fetch_add(&d->refcount, 1, __ATOMIC_RELAXED);
+}
 /* The domain with the lowest id that is not below `from`, with a reference, or NULL. */
 struct domain *next_domain(u32 from);
 

@@ -31,6 +31,9 @@
  * domain's handles. Two tables' locks are never held together. A handle being
  * mapped or unmapped is MAPTRACK_BUSY, which keeps others away while the lock is
  * not held.
+ *
+ * Elements of one call mostly name the same partner, and copies often the same page as the one before: a call keeps
+ * what it holds until an element wants something else (struct partner, struct copy_end).
  */
 #include "core/grant_table.h"
 #include "core/access.h"
@@ -62,7 +65,7 @@ struct maptrack {
 	u32 frame;              /* [G] */
 	u32 next_free;          /* [G] handle */
 	u16 flags;              /* [G] GNTMAP_*: what is mapped still */
-	u8 state;               /* [G] enum maptrack_state */
+	u8 state;               /* [A] enum maptrack_state; BUSY becomes another without the lock, by whoever made it so */
 };
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(struct shared_entry))
@@ -358,38 +361,65 @@ static bool maptrack_grow(struct grant_table *gt)
 	return true;
 }
 
-/* A handle in state MAPTRACK_BUSY, or NO_HANDLE. */
-static u32 maptrack_take(struct grant_table *gt)
+/* A handle in state MAPTRACK_BUSY, and its entry; NULL for none. */
+static struct maptrack *maptrack_take(struct grant_table *gt, u32 *handle)
 {
-	u32 handle = NO_HANDLE;
+	struct maptrack *mt = NULL;
 
 	spin_lock(&gt->lock);
 	if (gt->free_handle != NO_HANDLE || maptrack_grow(gt)) {
-		struct maptrack *mt;
-
-		handle = gt->free_handle;
-		mt = maptrack_of(gt, handle);
+		*handle = gt->free_handle;
+		mt = maptrack_of(gt, *handle);
 		gt->free_handle = mt->next_free;
 		mt->state = MAPTRACK_BUSY;
 	}
 	spin_unlock(&gt->lock);
-	return handle;
+	return mt;
+}
+
+/* [G] */
+static void maptrack_free(struct grant_table *gt, u32 handle)
+{
+	*maptrack_of(gt, handle) = (struct maptrack){ .next_free = gt->free_handle };
+	gt->free_handle = handle;
 }
 
 static void maptrack_give_back(struct grant_table *gt, u32 handle)
 {
-	struct maptrack *mt;
-
 	spin_lock(&gt->lock);
-	mt = maptrack_of(gt, handle);
-	*mt = (struct maptrack){ .next_free = gt->free_handle };
-	gt->free_handle = handle;
+	maptrack_free(gt, handle);
 	spin_unlock(&gt->lock);
+}
+
+/* --- Whom the elements of a call name ------------------------------------------------------------ */
+
+struct partner {
+	struct domain *d; /* with a reference, or NULL */
+	domid_t id;
+};
+
+/* The domain `id`, held by `p` until it is asked for another; NULL where there is none. */
+static struct domain *partner_of(struct partner *p, domid_t id)
+{
+	if (p->d && p->id == id)
+		return p->d;
+	if (p->d)
+		put_domain(p->d);
+	p->d = get_domain(id);
+	p->id = id;
+	return p->d;
+}
+
+static void partner_end(struct partner *p)
+{
+	if (p->d)
+		put_domain(p->d);
+	p->d = NULL;
 }
 
 /* --- map_grant_ref ---------------------------------------------------------------------------- */
 
-static void map_one(struct vcpu *v, struct gnttab_map_grant_ref *op)
+static void map_one(struct vcpu *v, struct gnttab_map_grant_ref *op, struct partner *partner)
 {
 	struct grant_table *gt = v->domain->grant;
 	bool write = !(op->flags & GNTMAP_readonly);
@@ -402,14 +432,14 @@ static void map_one(struct vcpu *v, struct gnttab_map_grant_ref *op)
 	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))
 		return;
 	op->status = GNTST_bad_domain;
-	granter = get_domain(op->dom);
+	granter = partner_of(partner, op->dom);
 	if (!granter)
 		return;
 
 	op->status = GNTST_no_device_space;
-	handle = maptrack_take(gt);
-	if (handle == NO_HANDLE)
-		goto put;
+	mt = maptrack_take(gt, &handle);
+	if (!mt)
+		return;
 	op->status = grant_acquire(granter, op->ref, v->domain->domain_id, write, &frame);
 	if (op->status)
 		goto give_back;
@@ -418,12 +448,12 @@ static void map_one(struct vcpu *v, struct gnttab_map_grant_ref *op)
 	if (op->status)
 		goto release;
 
-	spin_lock(&gt->lock);
-	mt = maptrack_of(gt, handle);
-	*mt = (struct maptrack){
-		.granter = granter, .ref = op->ref, .frame = frame, .flags = op->flags, .state = MAPTRACK_MAPPED,
-	};
-	spin_unlock(&gt->lock);
+	hold_domain(granter);
+	mt->granter = granter;
+	mt->ref = op->ref;
+	mt->frame = frame;
+	mt->flags = op->flags;
+	__atomic_store_n(&mt->state, MAPTRACK_MAPPED, __ATOMIC_RELEASE);
 	op->handle = handle;
 	op->dev_bus_addr = (u64)frame << PAGE_SHIFT;
 	return;
@@ -432,8 +462,6 @@ release:
 	grant_release(granter, op->ref, write);
 give_back:
 	maptrack_give_back(gt, handle);
-put:
-	put_domain(granter);
 }
 
 /* --- unmap_grant_ref --------------------------------------------------------------------------- */
@@ -450,7 +478,7 @@ static bool unmap_begin(struct vcpu *v, struct gnttab_unmap_grant_ref *op)
 
 	spin_lock(&gt->lock);
 	mt = maptrack_of(gt, op->handle);
-	if (!mt || mt->state != MAPTRACK_MAPPED) {
+	if (!mt || __atomic_load_n(&mt->state, __ATOMIC_ACQUIRE) != MAPTRACK_MAPPED) {
 		spin_unlock(&gt->lock);
 		op->status = GNTST_bad_handle;
 		return false;
@@ -474,27 +502,45 @@ static bool unmap_begin(struct vcpu *v, struct gnttab_unmap_grant_ref *op)
 		gone = 0;
 
 	if (copy.flags & ~gone & (GNTMAP_host_map | GNTMAP_device_map)) {
-		spin_lock(&gt->lock);
 		mt->flags &= ~gone;
-		mt->state = MAPTRACK_MAPPED;
-		spin_unlock(&gt->lock);
+		__atomic_store_n(&mt->state, MAPTRACK_MAPPED, __ATOMIC_RELEASE);
 		return false;
 	}
 	return true;
 }
 
-/* Second half: no CPU can reach the frame through this handle any more. */
+/*
+ * Second half: no CPU can reach the frame through this handle any more. It is busy, or nobody else is there who could
+ * use it. What is left is to free it.
+ */
+static void unmap_release(struct grant_table *gt, u32 handle)
+{
+	const struct maptrack *mt = maptrack_of(gt, handle);
+
+	grant_release(mt->granter, mt->ref, !(mt->flags & GNTMAP_readonly));
+	put_domain(mt->granter);
+}
+
 static void unmap_finish(struct domain *d, u32 handle)
 {
-	struct grant_table *gt = d->grant;
-	struct maptrack copy;
+	unmap_release(d->grant, handle);
+	maptrack_give_back(d->grant, handle);
+}
 
-	spin_lock(&gt->lock);
-	copy = *maptrack_of(gt, handle);
-	spin_unlock(&gt->lock);
-	grant_release(copy.granter, copy.ref, !(copy.flags & GNTMAP_readonly));
-	maptrack_give_back(gt, handle);
-	put_domain(copy.granter);
+/* Second halves of those of `nr` unmaps that are `due`. */
+static void unmap_finish_batch(struct domain *d, const struct gnttab_unmap_grant_ref *op, const bool *due, u32 nr)
+{
+	flush_tlb_domain(d);
+	for (u32 i = 0; i < nr; i++) {
+		if (due[i])
+			unmap_release(d->grant, op[i].handle);
+	}
+	spin_lock(&d->grant->lock);
+	for (u32 i = 0; i < nr; i++) {
+		if (due[i])
+			maptrack_free(d->grant, op[i].handle);
+	}
+	spin_unlock(&d->grant->lock);
 }
 
 static long op_unmap(struct vcpu *v, u64 gva, u32 count, u32 *done)
@@ -516,11 +562,7 @@ static long op_unmap(struct vcpu *v, u64 gva, u32 count, u32 *done)
 			any |= finish[k];
 		}
 		if (any)
-			flush_tlb_domain(v->domain);
-		for (u32 k = 0; k < nr; k++) {
-			if (finish[k])
-				unmap_finish(v->domain, op[k].handle);
-		}
+			unmap_finish_batch(v->domain, op, finish, nr);
 		if (copy_to_guest(at, op, nr * sizeof(op[0])))
 			return -EFAULT;
 		*done = i + nr;
@@ -530,74 +572,85 @@ static long op_unmap(struct vcpu *v, u64 gva, u32 count, u32 *done)
 
 /* --- copy ------------------------------------------------------------------------------------------ */
 
-/* One end of a copy, held. */
+/* One end of a copy. */
 struct copy_end {
-	struct domain *d; /* with a reference */
-	u32 ref;
-	bool is_ref, write;
+	struct partner partner; /* of the domain, where it is named by number */
+	const bool write;
+	bool held, is_ref;
+	struct domain *d;       /* whose page is held: the caller's own or the partner */
+	u64 page;               /* number of the grant, or machine frame */
 	mfn_t mfn;
 };
 
-static int copy_begin(struct vcpu *v, struct copy_end *e, const struct gnttab_copy_ptr *p)
+static void copy_let_go(struct copy_end *e)
 {
-	int status;
-	u32 frame;
-
-	if (!e->is_ref && p->domid != DOMID_SELF)
-		return GNTST_permission_denied;
-	e->d = get_domain(p->domid == DOMID_SELF ? v->domain->domain_id : p->domid);
-	if (!e->d)
-		return GNTST_bad_domain;
-	if (e->is_ref) {
-		e->ref = p->u.ref;
-		status = grant_acquire(e->d, e->ref, v->domain->domain_id, e->write, &frame);
-		e->mfn = MFN(frame);
-	} else {
-		e->mfn = MFN(p->u.gmfn);
-		status = (e->write ? get_page_writable(e->mfn, e->d) : get_page(e->mfn, e->d)) ?
-			GNTST_okay : GNTST_bad_page;
-	}
-	if (status)
-		put_domain(e->d);
-	return status;
-}
-
-static void copy_end(struct copy_end *e)
-{
+	if (!e->held)
+		return;
 	if (e->is_ref)
-		grant_release(e->d, e->ref, e->write);
+		grant_release(e->d, e->page, e->write);
 	else if (e->write)
 		put_page_writable(e->mfn);
 	else
 		put_page(e->mfn);
-	put_domain(e->d);
+	e->held = false;
 }
 
-static int copy_one(struct vcpu *v, const struct gnttab_copy *op)
+static void copy_end(struct copy_end *e)
 {
-	struct copy_end src = { .is_ref = op->flags & GNTCOPY_source_gref };
-	struct copy_end dst = { .is_ref = op->flags & GNTCOPY_dest_gref, .write = true };
+	copy_let_go(e);
+	partner_end(&e->partner);
+}
+
+/* Makes `e` hold the page that `p` names. GNTST_*. */
+static int copy_hold(struct vcpu *v, struct copy_end *e, const struct gnttab_copy_ptr *p, bool is_ref)
+{
+	const u64 page = is_ref ? p->u.ref : p->u.gmfn;
+	const bool own = p->domid == DOMID_SELF;
+	int status;
+	u32 frame;
+
+	if (!is_ref && !own)
+		return GNTST_permission_denied;
+	if (e->held && e->is_ref == is_ref && e->page == page && (own ? e->d == v->domain : e->d == e->partner.d &&
+								  e->partner.id == p->domid))
+		return GNTST_okay;
+	copy_let_go(e);
+	e->d = own ? v->domain : partner_of(&e->partner, p->domid);
+	if (!e->d)
+		return GNTST_bad_domain;
+	if (is_ref) {
+		status = grant_acquire(e->d, page, v->domain->domain_id, e->write, &frame);
+		e->mfn = MFN(frame);
+	} else {
+		e->mfn = MFN(page);
+		status = (e->write ? get_page_writable(e->mfn, e->d) : get_page(e->mfn, e->d)) ?
+			GNTST_okay : GNTST_bad_page;
+	}
+	e->is_ref = is_ref;
+	e->page = page;
+	e->held = !status;
+	return status;
+}
+
+static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct copy_end *src, struct copy_end *dst)
+{
 	int status;
 	u8 *from, *to;
 
 	if (op->source.offset + (u32)op->len > PAGE_SIZE || op->dest.offset + (u32)op->len > PAGE_SIZE)
 		return GNTST_bad_copy_arg;
-	status = copy_begin(v, &src, &op->source);
+	status = copy_hold(v, src, &op->source, op->flags & GNTCOPY_source_gref);
+	if (!status)
+		status = copy_hold(v, dst, &op->dest, op->flags & GNTCOPY_dest_gref);
 	if (status)
 		return status;
-	status = copy_begin(v, &dst, &op->dest);
-	if (status)
-		goto out;
-	from = map_frame(src.mfn);
-	to = map_frame(dst.mfn);
+	from = map_frame(src->mfn);
+	to = map_frame(dst->mfn);
 	/* The two may be one frame. */
 	memmove(to + op->dest.offset, from + op->source.offset, op->len);
 	unmap_frame(to);
 	unmap_frame(from);
-	copy_end(&dst);
-out:
-	copy_end(&src);
-	return status;
+	return GNTST_okay;
 }
 
 /* --- The calls on whole tables ---------------------------------------------------------------------- */
@@ -707,40 +760,55 @@ static void map_undo(struct vcpu *v, const struct gnttab_map_grant_ref *op)
 
 static long op_map(struct vcpu *v, u64 gva, u32 count, u32 *done)
 {
-	for (u32 i = 0; i < count; i++) {
+	struct partner partner = { NULL };
+	long rc = 0;
+
+	for (u32 i = 0; !rc && i < count; i++) {
 		struct gnttab_map_grant_ref op;
 		u64 at = gva + (u64)i * sizeof(op);
 
-		if (i && preempt_check())
-			return -ERESTART;
-		if (copy_from_guest(&op, at, sizeof(op)))
-			return -EFAULT;
-		map_one(v, &op);
-		if (copy_to_guest(at, &op, sizeof(op))) {
-			map_undo(v, &op);
-			return -EFAULT;
+		if (i && preempt_check()) {
+			rc = -ERESTART;
+		} else if (copy_from_guest(&op, at, sizeof(op))) {
+			rc = -EFAULT;
+		} else {
+			map_one(v, &op, &partner);
+			if (copy_to_guest(at, &op, sizeof(op))) {
+				map_undo(v, &op);
+				rc = -EFAULT;
+			} else {
+				*done = i + 1;
+			}
 		}
-		*done = i + 1;
 	}
-	return 0;
+	partner_end(&partner);
+	return rc;
 }
 
 static long op_copy(struct vcpu *v, u64 gva, u32 count, u32 *done)
 {
-	for (u32 i = 0; i < count; i++) {
+	struct copy_end src = { .write = false }, dst = { .write = true };
+	long rc = 0;
+
+	for (u32 i = 0; !rc && i < count; i++) {
 		struct gnttab_copy op;
 		u64 at = gva + (u64)i * sizeof(op);
 
-		if (i && preempt_check())
-			return -ERESTART;
-		if (copy_from_guest(&op, at, sizeof(op)))
-			return -EFAULT;
-		op.status = copy_one(v, &op);
-		if (copy_to_guest(at + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
-			return -EFAULT;
-		*done = i + 1;
+		if (i && preempt_check()) {
+			rc = -ERESTART;
+		} else if (copy_from_guest(&op, at, sizeof(op))) {
+			rc = -EFAULT;
+		} else {
+			op.status = copy_one(v, &op, &src, &dst);
+			if (copy_to_guest(at + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
+				rc = -EFAULT;
+			else
+				*done = i + 1;
+		}
 	}
-	return 0;
+	copy_end(&dst);
+	copy_end(&src);
+	return rc;
 }
 
 long do_grant_table_op(struct vcpu *v, u32 cmd, u64 gva, u32 count, u32 *done)

@@ -2,32 +2,26 @@
 /*
  * The scheduler: run queues, blocking, and switching between vcpus. To a toolstack it is credit2.
  *
- * Who runs next. Each vcpu has a virtual time: the nanoseconds it ran, divided
- * by its domain's weight (core/sched_credit.c). Each CPU has a queue of
- * the vcpus that wait for it, the one with the least virtual time first, and
- * that one runs when the running vcpu blocks, yields, or has used its slice up.
- * A vcpu that wakes goes ahead of one that has run for long.
+ * Who runs next. Each vcpu has a virtual time: the nanoseconds it ran, divided by its domain's weight
+ * (core/sched_credit.c). Each CPU has a queue of the vcpus that wait for it, the one with the least virtual time first,
+ * and that one runs when the running vcpu blocks, yields, or has used its slice up. A vcpu that wakes goes ahead of one
+ * that has run for long.
  *
- * Which CPU. A vcpu may run on the CPUs of its domain's pool (core/cpupool.c) that its hard
- * affinity has, and prefers those of its soft affinity. One
- * that wakes goes to an idle CPU, its own if that is idle. A
- * CPU with nothing to do takes a waiting vcpu from another's queue. A vcpu whose
- * slice ended, while elsewhere one runs that had far more time, moves there. So
- * three vcpus on two CPUs get two thirds of a CPU each. When a vcpu loses a CPU it stays
- * in that queue for a moment, misplaced: pick() passes it over, and as soon as its
- * registers have left the CPU, rehome() finds it another.
+ * Which CPU. A vcpu may run on the CPUs of its domain's pool (core/cpupool.c) that its hard affinity has, and prefers
+ * those of its soft affinity. One that wakes goes to an idle CPU, its own if that is idle. A CPU with nothing to do takes
+ * a waiting vcpu from another's queue. A vcpu whose slice ended, while elsewhere one runs that had far more time, moves
+ * there. So three vcpus on two CPUs get two thirds of a CPU each. When a vcpu loses a CPU it stays in that queue for a
+ * moment, misplaced: pick() passes it over, and as soon as its registers have left the CPU, rehome() finds it another.
  *
- * Caps. When a domain has used up its budget, its vcpus are parked as they come up: runnable, but in no
- * queue, until the domain's timer puts them back at the end of the period.
+ * Caps. When a domain has used up its budget, its vcpus are parked as they come up: runnable, but in no queue, until the
+ * domain's timer puts them back at the end of the period.
  *
- * Switching. There is one stack per CPU and none per vcpu: a vcpu's hypervisor
- * state is its registers, so a switch happens only where those are complete, on
- * the way back to the guest (do_exit_work). A vcpu that blocks stays loaded:
- * idling keeps its page table, segments and registers in place, and if it is the
- * next to run there nothing is moved.
+ * Switching. There is one stack per CPU: a vcpu's hypervisor state is its registers, so a switch happens only where those
+ * are complete, on the way back to the guest (do_exit_work). A vcpu that blocks stays loaded: idling keeps its page
+ * table, segments and registers in place, and if it is the next to run there nothing is moved.
  *
- *  1. v->loaded is set from pv_load() until pv_save() has finished, by the CPU
- *     that is v->processor then. A loaded vcpu changes neither queue nor CPU.
+ *  1. v->loaded is set from pv_load() until pv_save() has finished, by the CPU that is v->processor then. A loaded vcpu
+ *     changes neither queue nor CPU.
  *  2. A vcpu is in the queue of v->processor if and only if it is RUNNABLE and not parked.
  *  3. v->processor changes only with the locks of both queues held.
  *  4. queue->curr is the vcpu that is RUNNING there, NULL while the CPU idles.
@@ -60,8 +54,7 @@
 
 u32 sched_ratelimit_ns = 1000000; /* as credit2's */
 
-/* A budget shared by several CPUs may end at any moment; a timer is not set for less than this. */
-#define CAP_MIN_NS 50000
+#define CAP_MIN_NS 50000 /* a budget shared by several CPUs may end at any moment; no timer is set for less */
 
 struct run_queue {
 	spinlock_t lock;
@@ -70,9 +63,12 @@ struct run_queue {
 	u32 waiting;         /* [S] length of the queue; others look without the lock */
 	struct vcpu *loaded; /* CPU's own: whose state it holds */
 	bool slice_over;     /* CPU's own */
+	bool limited;        /* [S] the timer is for the end of the rate limit, with the slice not over */
+	u64 since;           /* [S] when curr got the CPU */
+	u64 rivals_since;    /* [S] when another began to wait while curr ran, 0 for not yet */
+	u32 sent_then;       /* [S] events that curr had sent then */
 	bool misplaced;      /* [S] one waits here that may not run here */
-	u64 idle_ns;         /* [S] before idle_since */
-	u64 idle_since;      /* [S] 0 while it is busy */
+	u64 idle_ns, idle_since; /* [S] idle time before idle_since, which is 0 while it is busy */
 	struct timer slice;
 } __aligned(64);
 
@@ -113,7 +109,7 @@ static void slice_ended(void *data)
 {
 	struct run_queue *q = data;
 
-	q->slice_over = true;
+	q->slice_over = !q->limited;
 	set_work(this_cpu(), WORK_SCHEDULE);
 }
 
@@ -592,7 +588,7 @@ static void move_if_waiting(struct vcpu *v, u32 from, u32 to)
 	set_work(to, WORK_SCHEDULE);
 }
 
-/* v had to leave this CPU and its state is saved: perhaps there is a better place for it. */
+/* v had to leave this CPU, its state is saved: perhaps there is a better place for it. */
 static void find_place(struct vcpu *v, u32 here)
 {
 	u32 to = idle_cpu(v, here);
@@ -602,12 +598,11 @@ static void find_place(struct vcpu *v, u32 here)
 		return;
 	}
 	to = favoured_cpu(v);
-	if (to == MAX_CPUS)
-		return;
-	move_if_waiting(v, here, to);
+	if (to != MAX_CPUS)
+		move_if_waiting(v, here, to);
 }
 
-/* Whoever waits here and may not run here goes elsewhere, but for one that is still loaded here. */
+/* Whoever waits here and may not run here goes elsewhere, but for one still loaded here. */
 static void rehome(struct run_queue *q, u32 here)
 {
 	struct vcpu *v;
@@ -667,7 +662,6 @@ static void load(struct run_queue *q, struct vcpu *next)
 		find_place(old, ci->cpu);
 }
 
-/* Nothing of the vcpu that was loaded stays behind: it may be looked at, moved, or freed. */
 static void unload(struct run_queue *q)
 {
 	struct vcpu *old = q->loaded;
@@ -730,6 +724,8 @@ static void put_off(struct run_queue *q, struct vcpu *prev, u64 now)
 		runstate_change(prev, VCPU_OFFLINE, now);
 	} else if (READ_ONCE(prev->blocked)) {
 		runstate_change(prev, VCPU_BLOCKED, now);
+		if (q->rivals_since)
+			credit_tail(&prev->habit, now - q->rivals_since, prev->events_sent - q->sent_then);
 	} else {
 		runstate_change(prev, VCPU_RUNNABLE, now);
 		if (budget_left(prev, now) > 0)
@@ -739,12 +735,27 @@ static void put_off(struct run_queue *q, struct vcpu *prev, u64 now)
 	}
 }
 
+/* Under the queue's lock: does `v`, which runs, go on although `rival` waits? */
+static bool goes_on(struct run_queue *q, struct vcpu *v, const struct vcpu *rival, u64 now, u64 ratelimit)
+{
+	if (!credit_goes_on(v->vtime, rival->vtime, q->slice_over, now - q->since, ratelimit)) {
+		credit_tail(&v->habit, ~0ULL, 0);
+		return false;
+	}
+	if (q->slice_over || q->rivals_since)
+		return true;
+	q->rivals_since = now;
+	q->sent_then = v->events_sent;
+	return !credit_hands_over(&v->habit, v->vtime, rival->vtime);
+}
+
 /*
- * Under the queue's lock: who runs next, already RUNNING; NULL for nobody. The
- * vcpu that ran is back in the queue, or in the state that it asked for.
+ * Under the queue's lock: who runs next, already RUNNING; NULL for nobody. Who ran is back in the queue, or in the state
+ * that it asked for.
  */
 static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 now)
 {
+	const u64 ratelimit = READ_ONCE(sched_ratelimit_ns);
 	struct vcpu *rival, *next = prev;
 	s64 until;
 
@@ -753,7 +764,7 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	rival = first_ready(q, cpu, now);
 	if (prev) {
 		if (!may_run(prev) || READ_ONCE(prev->blocked) || budget_left(prev, now) <= 0 || !cpu_allowed(prev, cpu) ||
-		    (rival && !credit_goes_on(prev->vtime, rival->vtime, q->slice_over, sched_ratelimit_ns))) {
+		    (rival && !goes_on(q, prev, rival, now, ratelimit))) {
 			put_off(q, prev, now);
 			next = NULL;
 		}
@@ -761,7 +772,8 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	}
 	if (!next && (next = rival)) {
 		dequeue(q, next);
-		next->charged_at = now;
+		next->charged_at = q->since = now;
+		q->rivals_since = 0;
 		runstate_change(next, VCPU_RUNNING, now);
 	}
 	if (!next && !q->idle_since) {
@@ -778,6 +790,9 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	until = max(until, (s64)CAP_MIN_NS);
 	if (q->head)
 		until = min(until, (s64)credit_slice(q->waiting));
+	q->limited = q->head && next && now < q->since + ratelimit && (s64)(q->since + ratelimit - now) < until;
+	if (q->limited)
+		until = q->since + ratelimit - now;
 	if (until != INT64_MAX)
 		timer_set(&q->slice, now + until);
 	return next;

@@ -16,6 +16,12 @@
  * One that moves to another CPU's queue may be far behind that queue, since that is why it moved: the same bounds with
  * twice MOVE_NS for the first.
  *
+ * Who woke does not get the CPU before the one that runs has had it for the rate limit: two that wake each other often
+ * would else be switched at each event, where one could have done much for the other at once. But one that, as seen
+ * before, sleeps soon after others began to wait, and sends no more events before, hands the CPU over at once: the answer
+ * may be there before it goes to sleep, which is dear in most guests. That is a frontend with one request under way; a
+ * backend that answers many is not of that kind.
+ *
  * Caps. A domain with a cap has a budget for each period of PERIOD_NS. All its vcpus together use it up; then none of
  * them runs before the period's end. What they ran beyond it is owed, so the average holds; what they did not use is
  * gone.
@@ -26,6 +32,7 @@
 #define SLICE_MIN_NS 2000000ULL
 #define WAKE_NS 5000000ULL
 #define LEAD_NS 20000000ULL
+#define TAIL_NS 20000ULL          /* who sleeps as soon hands over; a guest's way to sleep is a few microseconds */
 #define PERIOD_NS 10000000ULL     /* as credit2's, which says so at boot */
 
 u64 credit_charge(u64 ran, u32 weight)
@@ -55,9 +62,20 @@ u64 credit_woken_alone(u64 vtime, u64 floor)
 	return vtime + WAKE_NS < floor ? floor - WAKE_NS : vtime;
 }
 
-bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ratelimit)
+bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimit)
 {
-	return slice_over ? vtime < rival : vtime <= rival + ratelimit;
+	return slice_over ? vtime < rival : ran < ratelimit || vtime <= rival + ratelimit;
+}
+
+bool credit_hands_over(struct credit_habit *h, u64 vtime, u64 rival)
+{
+	/* Handed over, it does not show how long it would have run on: from time to time it may. */
+	return rival <= vtime + 2 * WAKE_NS && h->tail <= TAIL_NS && ++h->handed_over % 8;
+}
+
+void credit_tail(struct credit_habit *h, u64 ran_on, u32 sent)
+{
+	h->tail = sent ? TAIL_NS + 1 : min(ran_on, TAIL_NS + 1);
 }
 
 u64 credit_slice(u32 waiting)

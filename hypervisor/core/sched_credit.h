@@ -23,8 +23,23 @@ u64 credit_woken(u64 vtime, u64 least, u32 weight);
 u64 credit_moved(u64 vtime, u64 least, u32 weight);
 /* ... or alone, where the busiest have come to `floor`. */
 u64 credit_woken_alone(u64 vtime, u64 floor);
-/* Does the one that runs go on, with another waiting? `ratelimit`: how far it may be ahead before its slice is over. */
-bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ratelimit);
+/*
+ * Does the one that runs go on, with another waiting? It has run for `ran` ns. Before its slice is over it does within
+ * the first `ratelimit` ns, and as long as it is no further ahead than that.
+ */
+bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimit);
+/*
+ * How long a vcpu ran on, the last time, from when another began to wait for its CPU until it slept: ns, at most a
+ * little more than what counts as soon. A new one is taken to sleep soon.
+ */
+struct credit_habit {
+	u32 tail;
+	u32 handed_over;
+};
+/* Another waits for its CPU: shall it have it at once? Not if it had much more time. */
+bool credit_hands_over(struct credit_habit *h, u64 vtime, u64 rival);
+/* It slept after `ran_on` ns, in which it sent that many events; or was stopped, in which case ran_on is ~0. */
+void credit_tail(struct credit_habit *h, u64 ran_on, u32 sent);
 /* How long one may run while `waiting` wait. */
 u64 credit_slice(u32 waiting);
 

@@ -205,13 +205,9 @@ static u16 read_selector_gs(void) { u16 s; __asm__("mov %%gs, %0" : "=r"(s)); re
 static void load_gdt(struct vcpu *v)
 {
 	struct { u16 limit; u64 base; } __packed p = { HV_GDT_LIMIT, GDT_VIRT(v->vcpu_id) };
-	u64 *l1 = slot_l1(v);
 	u64 area = PERCPU_START + (u64)this_cpu() * PERCPU_SIZE;
 	u64 *cpu_gdt = (u64 *)(area + PERCPU_GDT);
 
-	/* The frame behind the guest's shows this CPU's descriptors: the TSS is the CPU's. */
-	l1[14] = this_pcpu()->gdt_maddr | HV_RW;
-	invlpg(p.base + FIRST_RESERVED_GDT_BYTE);
 	__asm__ volatile("lgdt %0" :: "m"(p));
 	if (v->pv.ldt_ents) {
 		u64 base = LDT_VIRT(v->vcpu_id), limit = v->pv.ldt_ents * 8 - 1;
@@ -283,6 +279,11 @@ void pv_load(struct vcpu *v)
 
 	if (!v->domain->pv.xpti)
 		ci->hv_cr3 = 0;
+	/*
+	 * The frame behind the guest's shows this CPU's descriptors, since the TSS is the CPU's. What this CPU may remember
+	 * of the place goes with the load of CR3: no mapping there is global.
+	 */
+	slot_l1(v)[14] = this_pcpu()->gdt_maddr | HV_RW;
 	load_guest_table(v);
 	load_gdt(v);
 	good = LOAD_SELECTOR(ds, pv->ds);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """make bench: the same programs on Xenolith, Debian's Xen and the bare kernel.
 
-Prints a table, writes build/bench/results.json and build/bench/results.svg.
+Prints tables, writes build/bench/results.json, results.svg and the curves of
+rings, rings-throughput.svg and rings-latency.svg.
 Every figure is an exact count of instructions (measure.py), so a run need not
 be repeated: the next one says the same, to the last digit.
 
@@ -10,13 +11,15 @@ What each protection in the file protections costs, on a CPU that does not need
 it, is printed beside: instructions, and loads of CR3 and flushes, more than
 without it.
 
-usage: bench.py [xenolith] [xen] [bare]     default: all three
+usage: bench.py [xenolith] [xen] [bare] [io]
+All three by default; with the word io alone, only rings and drivers.
 """
 import json
 import os
 import sys
 
 import measure  # first: it finds the modules of tests/system
+import io_report
 import plot
 from machine import Failure, qemu
 
@@ -127,31 +130,59 @@ def protections_table(costs):
     return lines
 
 
-def main():
-    hvs = sys.argv[1:] or list(qemu.HVS)
-    for hv in hvs:
-        if hv not in qemu.HVS:
-            sys.exit("bench: there is no %s; known are %s" % (hv, ", ".join(qemu.HVS)))
-    os.makedirs(OUTPUT, exist_ok=True)
-    try:
-        results, minima, ours = collect(hvs)
-        print("bench: counting crossings, loads, flushes ...", file=sys.stderr, flush=True)
-        counts = {hv: measure.counts(hv) for hv in hvs if hv != "bare"}
-        costs = protections((*ours, counts["xenolith"])) if "xenolith" in hvs else {}
-    except Failure as failure:
-        sys.exit("bench: %s\nbench: the logs are in build/logs/bench-*.log" % failure)
+def write(name, text):
+    """Write one file of build/bench."""
+    with open(os.path.join(OUTPUT, name), "w", encoding="utf-8") as file:
+        file.write(text)
+    print("written: build/bench/" + name)
+
+
+def operations(hvs):
+    """Measure single operations; print their tables, return what goes into the JSON."""
+    results, minima, ours = collect(hvs)
+    print("bench: counting crossings, loads, flushes ...", file=sys.stderr, flush=True)
+    counts = {hv: measure.counts(hv) for hv in hvs if hv != "bare"}
+    costs = protections((*ours, counts["xenolith"])) if "xenolith" in hvs else {}
     lines = table(results) + (counts_table(counts) if counts else [])
     lines += protections_table(costs) if costs else []
     print("\n".join(lines).lstrip("\n"))
-    with open(os.path.join(OUTPUT, "results.json"), "w", encoding="utf-8") as file:
-        json.dump({"unit": "instructions", **results, "linux_minimum": minima,
-                   "linux_counts": counts,
-                   "protections": {name: {"instructions": cost, "cr3_loads_and_flushes": more}
-                                   for name, (cost, more) in costs.items()}}, file, indent=1)
-        file.write("\n")
-    with open(os.path.join(OUTPUT, "results.svg"), "w", encoding="utf-8") as file:
-        file.write(plot.svg(results, TITLES))
-    print("\nwritten: build/bench/results.json, build/bench/results.svg")
+    write("results.svg", plot.svg(results, TITLES))
+    return {**results, "linux_minimum": minima, "linux_counts": counts,
+            "protections": {name: {"instructions": cost, "cr3_loads_and_flushes": more}
+                            for name, (cost, more) in costs.items()}}
+
+
+def rings_and_drivers(hvs):
+    """The same for rings between two guests and for split drivers."""
+    rings, drivers = {}, {}
+    for hv in (hv for hv in hvs if hv != "bare"):
+        print("bench: %s, rings ..." % hv, file=sys.stderr, flush=True)
+        rings[hv] = measure.rings(hv)
+    for column, hv, options in measure.DRIVERS:
+        if hv in hvs:
+            print("bench: %s, drivers ..." % column, file=sys.stderr, flush=True)
+            drivers[column] = measure.drivers(hv, **options)
+    if not rings:
+        return {}
+    floors = next(iter(drivers.values()))
+    print("\n".join(io_report.rings_table(rings) + io_report.drivers_table(drivers, floors)))
+    for name, picture in io_report.rings_curves(rings).items():
+        write(name, picture)
+    return {"rings": io_report.rings_json(rings), "drivers": drivers}
+
+
+def main():
+    words = sys.argv[1:]
+    hvs = [word for word in words if word != "io"] or list(qemu.HVS)
+    for hv in hvs:
+        if hv not in qemu.HVS:
+            sys.exit("bench: there is no %s; known are %s, and io" % (hv, ", ".join(qemu.HVS)))
+    os.makedirs(OUTPUT, exist_ok=True)
+    try:
+        results = {"unit": "instructions", **({} if "io" in words else operations(hvs)), **rings_and_drivers(hvs)}
+    except Failure as failure:
+        sys.exit("bench: %s\nbench: the logs are in build/logs/bench-*.log" % failure)
+    write("results.json", json.dumps(results, indent=1) + "\n")
 
 
 main()

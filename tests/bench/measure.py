@@ -60,6 +60,63 @@ def guests(hv):
         return {"xl_" + match[1]: int(match[2]) for match in re.finditer(r"run_count: (\w+) (\d+)", this.text)}
 
 
+BENCH_INITRD = os.path.join(TOP, "build/initramfs-bench")
+
+
+def rings(hv, plan="full", plugin=True, **options):
+    """Run two guests with a ring between them (rings.c); return {case: {"round", "latency", KINDS...}}.
+
+    A case is (way, bytes, batch, "held" or "told"). "round" is a batch's instructions, "latency" the mean of its
+    requests'; KINDS, with `plugin` alone, are averages per request.
+    """
+    output = os.path.join(qemu.BUILD, "bench/rings-" + hv)
+    devices = []
+    if plugin:
+        os.makedirs(os.path.dirname(output), exist_ok=True)
+        devices = ["-plugin", "%s,out=%s" % (os.path.join(qemu.BUILD, "count.so"), output)]
+    with exact_machine("bench-rings-%s-%s" % (hv, plan), hv, initrd=BENCH_INITRD, devices=devices,
+                       hv_options="dom0_mem=400M", dom0_options="xltest=ring-bench+poweroff xlplan=" + plan,
+                       **options) as this:
+        this.step("ring-bench")
+        this.expect_poweroff()
+        cases = {}
+        for way, size, batch, told, ticks, latency in re.findall(
+                r"^RING (\w+) (\d+) (\d+) (held|told) (\d+) (\d+)$", this.text, re.MULTILINE):
+            cases[way, int(size), int(batch), told] = {"round": int(ticks), "latency": int(latency)}
+    if plugin:
+        for case, counted in zip(cases, read_counts(output, len(cases))):
+            cases[case].update((kind, value / case[2]) for kind, value in counted.items())
+    return cases
+
+
+def drivers(hv, name="", disk="", vif="", raw=False, devices=(), hv_options="", **options):
+    """Run io_bench in Linux guests; return {operation: instructions, for each I/O, packet, trip or byte}.
+
+    `disk` and `vif` are further words of the guest's devices; with `raw` the device and the loopback of dom0 alone, and
+    the device in the guest itself, are measured too.
+    """
+    words = "xltest=driver-bench+poweroff" + (" xldisk=" + disk if disk else "") + (" xlvif=" + vif if vif else "") + (
+        " xlraw=1" if raw else "")
+    with exact_machine("bench-drivers-" + (name or hv), hv, initrd=BENCH_INITRD, devices=list(devices), memory="1200M",
+                       hv_options="dom0_mem=500M " + hv_options, dom0_options=words, **options) as this:
+        this.step("driver-bench")
+        this.expect_poweroff()
+        figures = {}
+        for what, value in re.findall(r"^IO (\w+) (\d+)$", this.text, re.MULTILINE):
+            figures[what] = int(value) / 100
+    for what in [what for what in figures if what.endswith("_1000_bytes")]:
+        figures[what.replace("_1000_bytes", "_byte")] = figures.pop(what) / 1000
+    return figures
+
+
+# (column, hypervisor, options of drivers()); the first measures the floors too. Words name the backends, so that a change
+# of the default is no change of a column.
+DRIVERS = [
+    ("Xenolith, Linux's", "xenolith", {"disk": "backendtype=phy", "raw": True}),
+    ("Xen 4.17, Linux's", "xen", {"disk": "backendtype=phy"}),
+]
+
+
 def boot_figures(hv, text, userland):
     """Return {name: instructions} of the way to userland."""
     figures = {"power_on_to_userland": userland}
@@ -94,6 +151,20 @@ def linux(hv, only="", name="", **options):
 KINDS = ("hv instructions", "ring crossings", "cr3 loads", "tlb flushes", "ipis", "locked")
 
 
+def read_counts(output, expected):
+    """Return [{kind: average per round}] of the plugin's file, which must have `expected` lines."""
+    with open(output, encoding="utf-8") as file:
+        lines = [[int(word) for word in line.split()[1:]] for line in file]
+    if len(lines) != expected:
+        raise Failure("the plugin counted %d operations, %d were run" % (len(lines), expected))
+    result = []
+    for rounds, *sums in lines:
+        averages = [total / rounds for total in sums]
+        averages[1] *= 2        # a return is the second half of a crossing
+        result.append(dict(zip(KINDS, averages)))
+    return result
+
+
 def counts(hv, name="", **options):
     """Run linux_bench under the plugin count.so.
 
@@ -103,18 +174,8 @@ def counts(hv, name="", **options):
     output = os.path.join(qemu.BUILD, "bench/counts-" + (name or hv))
     plugin = ["-plugin", "%s,out=%s" % (os.path.join(qemu.BUILD, "count.so"), output)]
     _, operations = linux(hv, name=name, devices=plugin, **options)
-    with open(output, encoding="utf-8") as file:
-        lines = [[int(word) for word in line.split()[1:]] for line in file]
     # The first line is linux_bench's empty operation.
-    if len(lines) != len(operations) + 1:
-        raise Failure("the plugin counted %d operations, %d were run"
-                      % (len(lines) - 1, len(operations)))
-    result = {}
-    for name, (rounds, *sums) in zip(operations, lines[1:]):
-        averages = [total / rounds for total in sums]
-        averages[1] *= 2        # a return is the second half of a crossing
-        result[name] = dict(zip(KINDS, averages))
-    return result
+    return dict(zip(operations, read_counts(output, len(operations) + 1)[1:]))
 
 
 def guest(hv, image, name="", **options):

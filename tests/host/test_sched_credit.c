@@ -63,11 +63,11 @@ static struct player *pick(struct player *p, u32 nr, const struct player *but, u
 static void play(struct player *p, u32 nr, u64 until)
 {
 	struct player *curr = NULL, *rival;
-	u64 slice_ends = 0, floor = 0;
+	u64 slice_ends = 0, since = 0, floor = 0;
 	const u64 step = MS / 100;
 
 	for (u64 now = 0; now < until; now += step) {
-		bool look = !curr || now >= slice_ends;
+		bool look = !curr || now >= slice_ends || now == since + RATELIMIT;
 
 		for (u32 i = 0; i < nr; i++)
 			if ((p[i].asleep && now >= p[i].wakes_at) || (p[i].parked && now >= p[i].cap.period_ends)) {
@@ -79,10 +79,12 @@ static void play(struct player *p, u32 nr, u64 until)
 			curr = NULL;
 		}
 		rival = pick(p, nr, curr, now);
-		if (!curr || (look && rival && !credit_goes_on(curr->vtime, rival->vtime, now >= slice_ends, RATELIMIT))) {
+		if (!curr || (look && rival && !credit_goes_on(curr->vtime, rival->vtime, now >= slice_ends,
+							       now - since, RATELIMIT))) {
 			u32 waiting = 0;
 
 			curr = rival;
+			since = now;
 			for (u32 i = 0; i < nr; i++)
 				waiting += &p[i] != curr && !p[i].asleep && !p[i].parked;
 			slice_ends = now + credit_slice(waiting);
@@ -185,6 +187,36 @@ static void one_that_wakes_runs_at_once_among_busy_ones(void **state)
 	assert_true(p[4].ran > 200 * MS);
 }
 
+static void one_that_wakes_waits_until_the_rate_limit_is_over(void **state)
+{
+	(void)state;
+	assert_true(credit_goes_on(500 * MS, 400 * MS, false, MS - 1, MS));
+	assert_false(credit_goes_on(500 * MS, 400 * MS, false, MS, MS));
+	assert_true(credit_goes_on(500 * MS, 499 * MS, false, 3 * MS, MS));
+	assert_false(credit_goes_on(500 * MS, 499 * MS, true, 0, MS));
+}
+
+static void who_sleeps_soon_hands_over_and_who_works_on_does_not(void **state)
+{
+	struct credit_habit h = { 0 };
+	unsigned int handed = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 80; i++)
+		handed += credit_hands_over(&h, 500 * MS, 505 * MS);
+	assert_false(credit_hands_over(&h, 500 * MS, 511 * MS));
+	assert_int_equal(handed, 70); /* at times it may run on, and shows how long */
+	credit_tail(&h, MS / 1000, 0);
+	assert_true(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, ~0ULL, 0);
+	for (unsigned int i = 0; i < 80; i++)
+		assert_false(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, MS / 100, 1); /* it had more to tell */
+	assert_false(credit_hands_over(&h, 500 * MS, 505 * MS));
+	credit_tail(&h, MS / 100, 0);
+	assert_true(credit_hands_over(&h, 500 * MS, 505 * MS));
+}
+
 static void wherever_it_ran_before_it_waits_a_bounded_time(void **state)
 {
 	(void)state;
@@ -238,6 +270,8 @@ int main(void)
 		cmocka_unit_test(a_cap_is_kept_with_and_without_competition),
 		cmocka_unit_test(what_was_overrun_is_owed_and_what_was_not_used_is_gone),
 		cmocka_unit_test(one_that_wakes_runs_at_once_among_busy_ones),
+		cmocka_unit_test(one_that_wakes_waits_until_the_rate_limit_is_over),
+		cmocka_unit_test(who_sleeps_soon_hands_over_and_who_works_on_does_not),
 		cmocka_unit_test(wherever_it_ran_before_it_waits_a_bounded_time),
 		cmocka_unit_test(sleeping_saves_nothing_up),
 		cmocka_unit_test(one_that_moves_keeps_its_place_within_bounds),

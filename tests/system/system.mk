@@ -61,10 +61,11 @@ $(NET_PROGRAMS) &: scripts/fetch
 $(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(GUEST_INITRAMFS) $(STATIC) $(XL) \
 		$(BACKENDS) $(wildcard dom0-tools/hotplug/* scripts/run/*) $(NET_PROGRAMS)
 	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
-		$(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge nft_chain_nat nft_masq,-m $m) \
+		$(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd xen_blkback xen_netback tun loop bridge nft_chain_nat nft_masq,-m $m) \
 		$(foreach p,xenstored xenconsoled xenstore-control,-a $(B)/tools/static/$p=bin/$p) \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) -a $(XL)=bin/xl \
 		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/xenolith/blkback \
+		-a $(B)/tools/netback=libexec/xenolith/netback \
 		$(foreach s,common.sh vif-bridge vif-nat vif-route block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
 		-a dom0-tools/systemd/xen-init-dom0=bin/xen-init-dom0 -a scripts/run/first.cfg=etc/xen/first.cfg \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd
@@ -81,5 +82,5 @@ test-all: test
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
 
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests guests
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(B)/initramfs-bench guests
 	@python3 -B tests/bench/bench.py

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/*
+ * netback: serves one network card, as its backendd tells it. A thread for each queue; they share nothing but the rate and
+ * the multicast groups. All of them are there before the worker gives up its rights, for it can make none after that.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "../common/worker.h"
+#include "queue.h"
+
+#define STACK_SIZE	(256u << 10)
+#define MEMORY_MOST	(256u << 20)
+
+static struct card card = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static pthread_barrier_t start;
+
+static void *run(void *queue)
+{
+	pthread_barrier_wait(&start);
+	queue_run(queue);
+}
+
+/* For all queues; see card.h. */
+static uint8_t *map_buffers(unsigned int count)
+{
+	size_t size = (size_t)count * CARD_BUFFER * NET_PAGE;
+	int fd = FD_OWN + 2 * count;
+	uint8_t *p;
+
+	if (card.memory->buffers)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, card.memory->buffer_index);
+	else
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (p == MAP_FAILED)
+		worker_die("no memory for packets: %m");
+	return p;
+}
+
+static void open_queues(struct queue **queues, unsigned int count)
+{
+	uint32_t refs[2 * CARD_QUEUES_MAX];
+	uint8_t *buffers = map_buffers(count);
+	uint64_t index;
+	char *pages;
+
+	for (unsigned int i = 0; i < count; i++) {
+		refs[2 * i] = card.memory->queue[i].tx_ref;
+		refs[2 * i + 1] = card.memory->queue[i].rx_ref;
+	}
+	pages = worker_map(refs, 2 * count, false, &index);
+	if (!pages)
+		worker_misbehaves("the pages of its rings can't be mapped: %m");
+	for (unsigned int i = 0; i < count; i++) {
+		queues[i] = queue_open(&card, i, pages + 2 * i * NET_PAGE, pages + (2 * i + 1) * NET_PAGE,
+				       buffers + (size_t)i * CARD_BUFFER * NET_PAGE);
+		if (!queues[i])
+			worker_die("queue %u can't be opened: %m", i);
+	}
+}
+
+static void start_threads(struct queue **queues, unsigned int count)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_barrier_init(&start, NULL, count);
+	for (unsigned int i = 1; i < count; i++)
+		if (pthread_create(&thread, &attr, run, queues[i]))
+			worker_die("no thread for queue %u: %m", i);
+}
+
+int main(void)
+{
+	struct queue *queues[CARD_QUEUES_MAX];
+	unsigned int count;
+
+	worker_begin(CARD_LAYOUT);
+	card.memory = worker_memory_own();
+	card.domid = memory->domid;
+	count = card.memory->queue_count;
+	open_queues(queues, count);
+	start_threads(queues, count);
+	worker_sandbox(queue_calls, queue_calls_count, MEMORY_MOST);
+	worker_ready();
+	run(queues[0]);
+	return 0;
+}
