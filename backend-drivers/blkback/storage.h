@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define STORAGE_BUFFER	(4u << 20)	/* bytes of a disk's buffer: bounds what is under way */
-#define STORAGE_OPS	1024u		/* under way at once, at most */
+#define STORAGE_OPS	2048u		/* under way at once, at most: 512 requests, one of them in parts for each page of the buffer */
 
 /* Descriptors of the worker, from FD_OWN on; what is behind the buffer is the kind's own. */
 enum storage_fd { STORAGE_FD_BUFFER, STORAGE_FD_RING, STORAGE_FD_BACKING, STORAGE_FDS };
@@ -32,6 +32,7 @@ struct storage_shared {
 	uint64_t bytes;
 	uint32_t sector_bytes;		/* the smallest piece of I/O: 512 to 4096 */
 	uint32_t physical_bytes;	/* a hint for the guest */
+	uint32_t most_bytes;		/* the largest piece of I/O that is not split further down; a multiple of 4096 */
 	uint32_t discard_bytes, discard_alignment;	/* granularity, and offset of the first; 0 where unknown */
 	uint32_t kind;			/* enum storage_number */
 	uint32_t pad;

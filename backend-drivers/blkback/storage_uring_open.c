@@ -73,12 +73,16 @@ static void learn(struct storage *s, const struct stat *st)
 {
 	int logical = 512;
 	unsigned int physical = 0;
+	uint64_t most = STORAGE_BUFFER;
 
 	if (s->is_block) {
 		ioctl(s->backing, BLKSSZGET, &logical);
 		ioctl(s->backing, BLKPBSZGET, &physical);
-		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0;
+		/* Holes are punched by writing zeroes in a way that frees: a device that only discards has none. */
+		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0 &&
+				 from_sysfs(st, "write_zeroes_max_bytes") > 0;
 		s->facts.discard_bytes = from_sysfs(st, "discard_granularity");
+		most = from_sysfs(st, "max_sectors_kb") * 1024 & ~4095ull;
 	} else {
 		logical = file_sector(s);
 		/* Behind the end of the file there is nothing to lose: does it have holes at all? */
@@ -86,6 +90,7 @@ static void learn(struct storage *s, const struct stat *st)
 							    st->st_size + 4096, 4096);
 		s->facts.discard_bytes = st->st_blksize;
 	}
+	s->facts.most_bytes = most && most < STORAGE_BUFFER ? most : STORAGE_BUFFER;
 	s->facts.sector_bytes = logical;
 	s->facts.physical_bytes = physical < (unsigned int)logical ? (unsigned int)logical : physical;
 }
@@ -161,7 +166,7 @@ static int connect_it(struct device *d, struct storage *s)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
-		.cq_entries = 4 * STORAGE_OPS,
+		.cq_entries = 2 * STORAGE_OPS,
 	};
 	struct iovec iov;
 	int err;

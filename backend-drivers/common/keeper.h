@@ -96,6 +96,7 @@ struct device {
 	size_t memory_size;
 	int memory_fd, events_fd, grants_fd;
 	int bell;			/* local event channel, the other end of memory->doorbell; 0 for none */
+	unsigned int prepared;		/* pages of grants, mapped or to be mapped by the worker */
 	struct event_source *drain_source, *predecessor_source;
 	int predecessor;		/* pidfd of a killed keeper's worker that has not ended yet; -1 for none */
 
@@ -106,6 +107,8 @@ struct device {
 	unsigned int deaths;		/* by themselves, without a READY between */
 	unsigned int crashes;		/* by other signals than SIGKILL */
 	int upgrade_client;		/* waits for the answer "ok" */
+	unsigned int lines;		/* of its in the log, in the minute that began then */
+	uint64_t lines_ns;
 };
 
 struct keeper_options {
@@ -179,6 +182,8 @@ int device_announce(struct device *d, struct xs_batch *b);
 int device_memory(struct device *d, const char *connection, size_t own);
 void *device_memory_own(struct device *d);
 void device_forget_predecessor(struct device *d);
+/* Removes the files of devices that went while there was no keeper. */
+void memory_clean(void);
 /* Closes and removes it, with the event channels and grants. */
 void device_memory_end(struct device *d);
 /* An event channel of the frontend: the local port, or -errno with device_error(). */

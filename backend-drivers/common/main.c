@@ -196,6 +196,7 @@ static __attribute__((noreturn)) void keeper(int ready_pipe, const sigset_t *mas
 	text = xs_read(store, XBT_NULL, "domid", NULL);
 	own_domid = text ? strtoul(text, NULL, 10) : 0;
 	free(text);
+	memory_clean();
 	err = devices_start();
 	if (err) {
 		log_line("the store can't be watched: %s", strerror(-err));

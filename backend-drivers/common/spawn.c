@@ -24,6 +24,8 @@
 
 #define STARTS_MOST	8
 #define CRASHES_MOST	100
+#define LINES_MOST	60u	/* in the log, of a worker in a minute */
+#define MINUTE_NS	60000000000ull
 #define HIGH_FD		100	/* above all that the child puts in place */
 
 static __attribute__((noreturn)) void become_worker(struct device *d, int control, pid_t keeper)
@@ -171,6 +173,21 @@ static void ready(struct device *d)
 		device_ready(d);
 }
 
+/* A worker is not trusted with the log's size. */
+static void log_worker(struct device *d, const char *text)
+{
+	uint64_t now = now_ns();
+
+	if (now - d->lines_ns > MINUTE_NS) {
+		if (d->lines > LINES_MOST)
+			log_line("%s: %u more lines were left out", d->name, d->lines - LINES_MOST);
+		d->lines_ns = now;
+		d->lines = 0;
+	}
+	if (d->lines++ < LINES_MOST)
+		log_line("%s: %s", d->name, text);
+}
+
 static void worker_says(void *context, uint32_t events)
 {
 	struct device *d = context;
@@ -196,7 +213,7 @@ static void worker_says(void *context, uint32_t events)
 		ready(d);
 		break;
 	case MESSAGE_LOG:
-		log_line("%s: %s", d->name, m.text);
+		log_worker(d, m.text);
 		break;
 	case MESSAGE_MISBEHAVES:
 		device_give_up(d, "its frontend misbehaves: %s; the device is closed", m.text);
