@@ -45,6 +45,7 @@ static void take_facts(struct storage *s, const struct nbd_geometry *g)
 	s->facts.sector_bytes = s->facts.physical_bytes = g->block;
 	s->facts.bytes = g->bytes & ~(uint64_t)(g->block - 1);
 	s->facts.discard_bytes = DISCARD_BYTES;
+	s->facts.most_bytes = NBD_MOST;
 	s->can_discard = !s->readonly && g->flags & NBD_CAN_DISCARD;
 }
 
