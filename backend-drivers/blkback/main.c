@@ -27,7 +27,7 @@
 struct blk_memory *disk;
 struct blk_limits limits;
 
-static const struct storage_ops *const storage = &storage_uring_ops;
+static const struct storage_ops *storage;
 static struct io_list todo = STAILQ_HEAD_INITIALIZER(todo);
 static struct io *barrier;		/* runs alone */
 static unsigned int running;		/* operations of the storage */
@@ -401,6 +401,7 @@ int main(void)
 	worker_begin(BLK_LAYOUT);
 	disk = worker_memory_own();
 	read_limits();
+	storage = disk->storage.kind == STORAGE_NBD ? &storage_nbd_ops : &storage_uring_ops;
 	storage->attach(&disk->storage, disk->readonly);
 	data_open();
 	queues_open(&fresh);
