@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(TOP, "tests/system"))
 from machine import Failure, Machine, qemu  # noqa: E402
 
 MEMORY = "1G"
-LIMIT = 600
+LIMIT = int(os.environ.get("LIMIT", "1800"))
 
 
 def exact_machine(name, hv, **options):

@@ -205,7 +205,7 @@ static void who_sleeps_soon_hands_over_and_who_works_on_does_not(void **state)
 	for (unsigned int i = 0; i < 80; i++)
 		handed += credit_hands_over(&h, 500 * MS, 505 * MS);
 	assert_false(credit_hands_over(&h, 500 * MS, 511 * MS));
-	assert_int_equal(handed, 70); /* at times it may run on, and shows how long */
+	assert_in_range(handed, 60, 76); /* at times it may run on, and shows how long */
 	credit_tail(&h, MS / 1000, 0);
 	assert_true(credit_hands_over(&h, 500 * MS, 505 * MS));
 	credit_tail(&h, ~0ULL, 0);
