@@ -38,6 +38,13 @@ $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
 
+# For Xen's own xl: stands where that wants QEMU.
+DEVICE_MODEL := $(B)/tools/device-model
+TOOLS += $(DEVICE_MODEL)
+$(DEVICE_MODEL): $(B)/tools/backend.d/device-model/main.o $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -l:libyajl_s.a -pthread
+
 # --- in machines: the test build in dom0, and a guest with a load that knows what must be on its disk --------------------
 
 $(B)/tools/test/blk_load: tests/system/blk_load.c

@@ -34,8 +34,13 @@ host-tests: $(H)/test_netback
 $(B)/tools/test/netload: tests/tools/netback/netload.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -Wl,-z,noexecstack -o $@ $<
-$(B)/netback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/netload
-	scripts/mkinitramfs $@ --guest -m xen_netfront -a $(B)/tools/test/netload=bin/netload
+# A frontend that breaks the rules.
+$(B)/tools/test/net_hostile: tests/system/net_hostile.c $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -Wl,-z,noexecstack -o $@ $^
+$(B)/netback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/netload $(B)/tools/test/net_hostile
+	scripts/mkinitramfs $@ --guest -m xen_netfront -m xenfs -m xen_evtchn -m xen_gntalloc \
+		-a $(B)/tools/test/netload=bin/netload -a $(B)/tools/test/net_hostile=bin/net_hostile
 NETBACK_INITRAMFS := $(B)/initramfs-netback
 $(NETBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
 		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/tools/backendd $(B)/tools/netback \

@@ -418,6 +418,8 @@ void conn_error(struct conn *c, const struct xsd_sockmsg *hdr, int error)
 
 static int run(struct request *r, const struct xsd_sockmsg *hdr)
 {
+	int err;
+
 	if (hdr->type >= XS_TYPE_COUNT || !handlers[hdr->type].run)
 		return ENOSYS;
 	if (r->conn->read_only && handlers[hdr->type].changes)
@@ -427,7 +429,11 @@ static int run(struct request *r, const struct xsd_sockmsg *hdr)
 		if (!r->txn)
 			return ENOENT;
 	}
-	return handlers[hdr->type].run(r);
+	err = handlers[hdr->type].run(r);
+	/* What it is about may be among the changes that were lost; the transaction's end says EAGAIN, and all is done again. */
+	if ((err == ENOENT || err == EACCES) && handlers[hdr->type].changes && r->txn && txn_doomed(r->txn))
+		err = 0;
+	return err;
 }
 
 void store_request(struct conn *c, const struct xsd_sockmsg *hdr, const void *payload)

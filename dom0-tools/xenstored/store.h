@@ -233,6 +233,7 @@ void txn_refresh(struct txn *t);
 int txn_end(struct txn *t, bool commit);
 void txn_end_all(struct conn *c);
 uint32_t txn_id(const struct txn *t);
+bool txn_doomed(const struct txn *t);
 /* The transactions of @c: the first, or the one after @t. */
 struct txn *txn_next(struct conn *c, struct txn *t);
 struct node **txn_root(struct txn *t);

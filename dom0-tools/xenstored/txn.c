@@ -9,7 +9,7 @@
  * tree. Two transactions that only make different children of one node do not disturb each other.
  *
  * A doomed one was open when the daemon died. It goes on, on the tree of now, and ends with EAGAIN as any that met a
- * conflict: clients know what to do.
+ * conflict: clients know what to do. A change in it to what one before made, which is lost, is answered as if it were done.
  */
 #include <errno.h>
 #include "store.h"
@@ -275,6 +275,11 @@ void txn_end_all(struct conn *c)
 {
 	while (!TAILQ_EMPTY(&c->txns))
 		txn_free(TAILQ_FIRST(&c->txns));
+}
+
+bool txn_doomed(const struct txn *t)
+{
+	return t->doomed;
 }
 
 uint32_t txn_id(const struct txn *t)

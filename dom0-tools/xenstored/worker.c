@@ -316,24 +316,36 @@ static int by_domid(const void *key, const void *element)
 	return a < b ? -1 : a > b;
 }
 
-/* Which domains have ended? */
+/* Which domains have ended? Those too whose ring could not be mapped after a kill, because they were about to end. */
 static void rescan_domains(void)
 {
-	struct conn *c, *next;
+	static uint32_t *known;
+	static unsigned int room;
 	struct xen_domain *list;
 	int count = list_domains(&list);
+	unsigned int n = 0;
 
 	if (count <= 0)
 		return;
-	for (c = TAILQ_FIRST(&worker.store->conns); c; c = next) {
-		const struct xen_domain *d;
+	/* An end may free any struct dom, so that numbers are collected first. */
+	for (int i = 0; i < DOM_BUCKETS; i++) {
+		struct dom *d;
 
-		next = TAILQ_NEXT(c, next);
-		if (!c->ring || !c->domid)
-			continue;
-		d = bsearch(&c->domid, list, count, sizeof(*list), by_domid);
-		if (!d || d->dying || d->shut_down)
-			store_domain_ended(worker.store, c->domid, !d || d->dying);
+		SLIST_FOREACH(d, &worker.store->doms[i], hash_next) {
+			if (!d->introduced || !d->domid)
+				continue;
+			if (n == room) {
+				room += DOMAINS_AT_ONCE;
+				known = xs_realloc(known, room * sizeof(*known));
+			}
+			known[n++] = d->domid;
+		}
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		const struct xen_domain *x = bsearch(&known[i], list, count, sizeof(*list), by_domid);
+
+		if (!x || x->dying || x->shut_down)
+			store_domain_ended(worker.store, known[i], !x || x->dying);
 	}
 	commit();
 }

@@ -42,20 +42,28 @@ static bool may_balloon(struct host *h)
 	return !strstr(line, "dom0_mem=");
 }
 
-static int lower_target(struct host *h, uint64_t missing)
+/* By @missing KiB, or negative: raise it. */
+static int lower_target(struct host *h, int64_t missing)
 {
 	char *text = xs_read(h->xs, XBT_NULL, TARGET, NULL);
-	uint64_t target = text ? strtoull(text, NULL, 10) : 0;
+	int64_t target = text ? strtoll(text, NULL, 10) : 0;
 	char next[32];
 
 	free(text);
 	if (target < missing + DOM0_LEAST)
 		return -ENOMEM;
-	snprintf(next, sizeof(next), "%llu", (unsigned long long)(target - missing));
+	snprintf(next, sizeof(next), "%lld", (long long)(target - missing));
 	return xs_write(h->xs, XBT_NULL, TARGET, next, strlen(next)) ? 0 : -errno;
 }
 
-int balloon_make_room(struct host *h, uint64_t kib)
+void balloon_give_back(struct host *h, uint64_t kib)
+{
+	if (kib && lower_target(h, -(int64_t)kib))
+		fprintf(stderr, "xl: dom0's memory stays %llu MiB smaller: its target can't be raised\n",
+			(unsigned long long)kib >> 10);
+}
+
+int balloon_make_room(struct host *h, uint64_t kib, uint64_t *asked)
 {
 	struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
 	uint64_t free_kib, last;
@@ -63,7 +71,9 @@ int balloon_make_room(struct host *h, uint64_t kib)
 
 	if (err || free_kib >= kib)
 		return err;
-	if (!may_balloon(h) || lower_target(h, kib - free_kib))
+	if (may_balloon(h) && !lower_target(h, kib - free_kib))
+		*asked = kib - free_kib;
+	else
 		return say_error(ENOMEM, "there is not enough memory: the guest takes %llu MiB, %llu MiB are free",
 				 (unsigned long long)(kib + 1023) >> 10, (unsigned long long)free_kib >> 10);
 	for (int idle = 0; free_kib < kib && idle < PATIENCE_STEPS; idle++) {

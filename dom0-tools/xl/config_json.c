@@ -183,19 +183,19 @@ static void put_build_info(yajl_gen g, const struct guest_config *c, const struc
 	json_close(g);
 }
 
+const char *const disk_backend_words[] = { "unknown", "phy", "tap", "qdisk", "standalone", NULL };
+const char *const disk_format_words[] = { "unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", "vmdk", NULL };
+
 void disk_to_json(yajl_gen g, const struct disk_config *d)
 {
-	static const char *const backends[] = { "unknown", "phy", "tap", "qdisk", "standalone" };
-	static const char *const formats[] = { "unknown", "qcow", "qcow2", "vhd", "raw", "empty", "qed", "vmdk" };
-
 	json_open(g, NULL);
 	json_text(g, "backend_domname", d->backend);
 	json_text(g, "pdev_path", d->target);
 	json_text(g, "vdev", d->vdev);
 	if (d->backendtype)
-		json_string(g, "backend", backends[d->backendtype]);
+		json_string(g, "backend", disk_backend_words[d->backendtype]);
 	if (d->format)
-		json_string(g, "format", formats[d->format]);
+		json_string(g, "format", disk_format_words[d->format]);
 	json_text(g, "script", d->script);
 	if (d->removable)
 		json_number(g, "removable", 1);

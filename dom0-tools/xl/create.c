@@ -38,6 +38,7 @@ struct creation {
 	uint32_t pool, sched_id;
 	struct pv_guest g;
 	struct booted booted;	/* by bootloader= */
+	uint64_t from_dom0;	/* KiB that dom0 gave up for it */
 	struct cpu_topology topology;	/* known if the configuration says anything of CPUs */
 	int node_of[CPUS_MAX];
 };
@@ -198,7 +199,7 @@ static int set_memory(struct creation *k)
 {
 	struct guest_config *c = k->c;
 	struct xen_e820_entry map = { .addr = 0, .size = c->maxmem << 10, .type = E820_RAM };
-	int err = balloon_make_room(k->h, c->memory + EXTRA_KIB);
+	int err = balloon_make_room(k->h, c->memory + EXTRA_KIB, &k->from_dom0);
 
 	if (err)
 		return err;
@@ -378,26 +379,24 @@ static int build(struct creation *k)
 	return 0;
 }
 
-/* For xl list -l of either toolstack. Without it all else works, so a full disk is only told. */
-static void save_config(struct creation *k)
+/* For xl list -l of either toolstack, and for what changes the guest later. */
+static int save_config(struct creation *k)
 {
 	char path[128], *json = config_to_json(k->c, k->topology.node_of ? &k->topology : NULL, k->domid, true);
 	size_t n = json ? strlen(json) : 0;
-	bool good = false;
-	int fd = -1;
+	int err = json ? 0 : ENOMEM, fd;
 
 	userdata_path(path, sizeof(path), k->domid, k->c->uuid, "libxl-json");
-	if (json)
+	if (!err) {
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0) {
-		good = write(fd, json, n) == (ssize_t)n;
-		good = !close(fd) && good;
-	}
-	if (!good) {
-		fprintf(stderr, "xl: %s: the configuration can't be kept in %s: %s\n", k->c->name, path, strerror(errno));
-		unlink(path);
+		/* A file system that is full writes less, or says so when the file is closed. */
+		if (fd < 0 || (write(fd, json, n) != (ssize_t)n && (errno = errno ? errno : ENOSPC)))
+			err = errno;
+		if (fd >= 0 && close(fd) && !err)
+			err = errno;
 	}
 	free(json);
+	return err ? say_error(err, "%s: the configuration can't be kept in %s: %s", k->c->name, path, strerror(err)) : 0;
 }
 
 static int make(struct creation *k, struct record *r)
@@ -410,9 +409,7 @@ static int make(struct creation *k, struct record *r)
 	err = err ? err : nodes_connect(k->h, &k->g);
 	err = err ? err : devices_add(k->h, k->domid, k->c->disks, k->c->nr_disks, k->c->vifs, k->c->nr_vifs,
 				     NULL);
-	if (!err)
-		save_config(k);
-	return err;
+	return err ? err : save_config(k);
 }
 
 int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
@@ -428,6 +425,8 @@ int guest_create(struct host *h, struct guest_config *c, uint32_t *domid)
 		err = make(&k, &r);
 		if (err && k.domid)
 			destroy_parts(h, k.domid, c->uuid);
+		if (err)
+			balloon_give_back(h, k.from_dom0);
 		record_close(&r);
 	}
 	pv_close(&k.g);

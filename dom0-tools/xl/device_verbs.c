@@ -12,6 +12,7 @@
 #include "backendd.h"
 #include "console.h"
 #include "device.h"
+#include "saved.h"
 #include "xl.h"
 
 static struct host this_host(void)
@@ -75,6 +76,44 @@ static uint32_t living_domain(const char *word)
 	return domid;
 }
 
+/* Writes a changed configuration, which is freed here; NULL: there is none that could be changed. */
+static void keep(uint32_t domid, char *text)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	if (text && !xc_domain_info(xl_xc(), domid, &info))
+		xl_set_userdata(domid, info.handle, "libxl-json", text);
+	free(text);
+}
+
+/* The configuration that is kept of a domain; NULL if none is. For keep(), under devices_lock(). */
+static char *kept(uint32_t domid)
+{
+	struct xen_domctl_getdomaininfo info;
+
+	return xc_domain_info(xl_xc(), domid, &info) ? NULL : xl_userdata(domid, info.handle, "libxl-json");
+}
+
+static void keep_added(uint32_t domid, const struct disk_config *disk, const struct vif_config *vif)
+{
+	int held = devices_lock();
+	char *text = kept(domid);
+
+	keep(domid, disk ? saved_with_disk(text, disk) : saved_with_vif(text, vif));
+	free(text);
+	unlock(held);
+}
+
+static void keep_removed(uint32_t domid, enum device_kind kind, unsigned int devid)
+{
+	int held = devices_lock();
+	char *text = kept(domid);
+
+	keep(domid, saved_without(text, kind == DEVICE_VIF, devid));
+	free(text);
+	unlock(held);
+}
+
 int verb_block_attach(int argc, char **argv)
 {
 	struct host h;
@@ -94,6 +133,8 @@ int verb_block_attach(int argc, char **argv)
 	err = devices_add(&h, domid, &disk, 1, NULL, 0, &written);
 	if (err && written)
 		undo(&h, domid, DEVICE_VBD, disk_vdev_number(disk.vdev, NULL, NULL));
+	if (!err)
+		keep_added(domid, &disk, NULL);
 	return err ? 1 : 0;
 }
 
@@ -121,6 +162,8 @@ int verb_network_attach(int argc, char **argv)
 	err = devices_add(&h, domid, NULL, 0, &vif, 1, &written);
 	if (err && written)
 		undo(&h, domid, DEVICE_VIF, vif.devid);
+	if (!err)
+		keep_added(domid, NULL, &vif);
 	return err ? 1 : 0;
 }
 
@@ -135,7 +178,10 @@ static int detach(struct host *h, uint32_t domid, enum device_kind kind, unsigne
 	if (devices_close(h, &d, 1, force) || devices_wait_closed(h, &d, 1, !force))
 		return 1;
 	device_script(h, &d, kind == DEVICE_VBD ? "remove" : "offline");
-	return devices_forget(h, &d, 1) ? 1 : 0;
+	if (devices_forget(h, &d, 1))
+		return 1;
+	keep_removed(domid, kind, devid);
+	return 0;
 }
 
 int verb_block_detach(int argc, char **argv)

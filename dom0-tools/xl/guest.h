@@ -77,8 +77,10 @@ void uuid_format(char text[37], const uint8_t uuid[16]);
 
 /* --- balloon.c --------------------------------------------------------------- */
 
-/* Sees that @kib of memory are free, if need be by having dom0 give some up. */
-int balloon_make_room(struct host *h, uint64_t kib);
+/* Sees that @kib of memory are free, if need be by having dom0 give some up: *asked KiB, also if that fails. */
+int balloon_make_room(struct host *h, uint64_t kib, uint64_t *asked);
+/* dom0 may have that much again. */
+void balloon_give_back(struct host *h, uint64_t kib);
 
 /* --- watch.c ----------------------------------------------------------------- */
 

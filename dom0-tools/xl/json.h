@@ -31,6 +31,9 @@ void json_tree(yajl_gen g, const char *key, yajl_val tree);
 /* 01234567-89ab-cdef-0123-456789abcdef into @buf of 37 bytes or more. */
 void json_uuid(char *buf, const uint8_t uuid[16]);
 
+/* By enum disk_backend and enum disk_format; NULL ends them. */
+extern const char *const disk_backend_words[], *const disk_format_words[];
+
 struct disk_config;
 struct vif_config;
 void disk_to_json(yajl_gen g, const struct disk_config *disk);

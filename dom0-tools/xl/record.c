@@ -59,6 +59,25 @@ static int open_locked(const char *path, int flags, int operation)
 	return fd;
 }
 
+/* A new record is locked before it has a name: there is no moment at which it looks left behind. -EEXIST: there is one. */
+static int new_locked(const char *path)
+{
+	char self[32];
+	int fd, err = 0;
+
+	mkdir("/var/run/xen", 0755);
+	mkdir(FOLDER, 0700);
+	fd = open(FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (flock(fd, LOCK_EX | LOCK_NB) || linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
+		err = errno;
+		close(fd);
+	}
+	return err ? -err : fd;
+}
+
 int record_open(struct record *r, const char *what, const uint8_t uuid[16])
 {
 	char text[37];
@@ -66,8 +85,12 @@ int record_open(struct record *r, const char *what, const uint8_t uuid[16])
 	uuid_format(text, uuid);
 	snprintf(r->path, sizeof(r->path), FOLDER "/%s-%s", what, text);
 	do {
-		r->fd = open_locked(r->path, O_CREAT, LOCK_EX);
-	} while (r->fd == -ESTALE);
+		r->fd = new_locked(r->path);
+		if (r->fd != -EEXIST)
+			break;
+		/* Somebody works on it, and that is waited for; or it was left behind. */
+		r->fd = open_locked(r->path, 0, LOCK_EX);
+	} while (r->fd == -ESTALE || r->fd == -ENOENT);
 	/* One that was left behind may name an older domain. */
 	if (r->fd >= 0 && ftruncate(r->fd, 0)) {
 		int err = errno;

@@ -19,9 +19,13 @@
 #include <xen/sched.h>
 #include "../libxenstore/batch.h"
 #include "destroy.h"
+#include "saved.h"
 #include "xl.h"
 
 #define DUMP_FOLDER	"/var/lib/xen/dump"
+/* Seconds. A guest that lived shorter is not started again at once: see too_soon(). */
+#define SHORT_LIFE	20
+#define LONGEST_PAUSE	60
 
 enum next { NEXT_END, NEXT_RESTART };
 
@@ -164,6 +168,11 @@ static int rename_old(struct host *h, struct guest_config *c, uint32_t domid)
 	return err;
 }
 
+static bool is_restart(enum shutdown_action action)
+{
+	return action == ACTION_RESTART || action == ACTION_COREDUMP_RESTART || action == ACTION_RENAME_RESTART;
+}
+
 static enum next act(struct host *h, struct guest_config *c, uint32_t domid, enum shutdown_action action)
 {
 	switch (action) {
@@ -183,7 +192,7 @@ static enum next act(struct host *h, struct guest_config *c, uint32_t domid, enu
 	}
 	if (guest_destroy(h, domid))
 		return NEXT_END;
-	return action == ACTION_RESTART || action == ACTION_COREDUMP_RESTART ? NEXT_RESTART : NEXT_END;
+	return is_restart(action) ? NEXT_RESTART : NEXT_END;
 }
 
 /* xl rename may have been used; the guest keeps that name when it is made anew. */
@@ -201,14 +210,26 @@ static void learn_name(struct host *h, struct guest_config *c, uint32_t domid)
 	}
 }
 
+/* Devices may have come and gone since the guest was made. */
+static void learn_devices(struct guest_config *c, uint32_t domid)
+{
+	char *text = xl_userdata(domid, c->uuid, "libxl-json");
+
+	if (saved_devices(c, text))
+		fprintf(stderr, "what is kept of domain %u can't be read; it gets the devices it was made with\n", domid);
+	free(text);
+}
+
 /* What xl config-update has kept for the next start; the UUID stays. */
 static void learn_config(struct host *h, struct guest_config *c, uint32_t domid)
 {
 	char *text = xl_userdata(domid, c->uuid, "xl");
 	struct guest_config next;
 
-	if (!text)
+	if (!text) {
+		learn_devices(c, domid);
 		return;
+	}
 	if (config_parse(&next, "config-update", text, strlen(text), NULL, h->conf, &xl_reporter)) {
 		fprintf(stderr, "the configuration of xl config-update can't be used; %s keeps the one it has\n", c->name);
 	} else {
@@ -220,9 +241,46 @@ static void learn_config(struct host *h, struct guest_config *c, uint32_t domid)
 	free(text);
 }
 
+/*
+ * A guest that ends as soon as it is started and is to be restarted would keep the machine busy for ever. After the second
+ * short life in a row there is a pause, and it doubles each time. Meanwhile the ended domain stays, so that xl list shows it
+ * and xl destroy ends it for good. 0: it may be started; 1: somebody else has destroyed it.
+ */
+static int too_soon(struct host *h, uint32_t domid, const uint8_t uuid[16], time_t lived, unsigned int *short_lives)
+{
+	struct xen_domctl_getdomaininfo info;
+	unsigned int pause;
+
+	if (lived >= SHORT_LIFE) {
+		*short_lives = 0;
+		return 0;
+	}
+	if (!(*short_lives)++)
+		return 0;
+	pause = *short_lives > 7 ? LONGEST_PAUSE : 1u << (*short_lives - 2);
+	fprintf(stderr, "domain %u lived for %ld s, the life before it was short too: waiting %u s before it is started again\n",
+		domid, (long)lived, pause);
+	for (; pause; pause--) {
+		sleep(1);
+		if (xc_domain_info(h->x, domid, &info) || memcmp(info.handle, uuid, 16) || info.flags & XEN_DOMINF_dying)
+			return 1;
+	}
+	return 0;
+}
+
+static time_t seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 {
 	struct xen_domctl_getdomaininfo info;
+	unsigned int short_lives = 0;
+	time_t start = seconds_now();
 	int got = start_watch(h);
 
 	if (got)
@@ -245,6 +303,10 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 		fprintf(stderr, "domain %u has shut down: %s (%u); what to do about it: %s\n", domid, reason_word(reason), reason,
 			shutdown_action_name(action));
 		keep_reason(domid);
+		if (is_restart(action) && too_soon(h, domid, c->uuid, seconds_now() - start, &short_lives)) {
+			fprintf(stderr, "domain %u has been destroyed\n", domid);
+			return 0;
+		}
 		if (act(h, c, domid, action) == NEXT_END)
 			return 0;
 		if (guest_create(h, c, &domid))
@@ -253,6 +315,7 @@ int guest_watch(struct host *h, struct guest_config *c, uint32_t domid)
 			say_call_error(h, "starting %s again", c->name);
 			return 1;
 		}
+		start = seconds_now();
 		fprintf(stderr, "%s runs again, as domain %u\n", c->name, domid);
 	}
 }

@@ -45,8 +45,8 @@ $(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(GUEST_B)/runtime/runtime.lds
 .SECONDARY: $(RUNTIME_OBJS) $(GUEST_NAMES:%=$(GUEST_B)/%.o)
 -include $(wildcard $(GUEST_B)/*.d $(GUEST_B)/runtime/*.d)
 
-# A guest that only makes sense beside dom0: tests/system/test_domains.py.
-$(GUEST_B)/domu.o: tests/system/domu.c
+# Guests that only make sense beside dom0: tests/system/test_domains.py, test_hostile.py.
+$(foreach g,domu flood heart,$(GUEST_B)/$g.o): $(GUEST_B)/%.o: tests/system/%.c
 	@mkdir -p $(@D)
 	$(call say,GUESTCC,$<)
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@

@@ -9,11 +9,11 @@ instructions: nothing depends on how busy the host is.
 import os
 import re
 
+from dom0 import Dom0
 from machine import HV, TOP, Failure, add_test, boot, run
 
 FULL = bool(os.environ.get("FULL"))
 INITRAMFS = os.path.join(TOP, "build/initramfs-xl")
-PROMPT = r"dom0 \S+ # "
 SETUP = """while read -r n; do insmod /lib/modules/$n.ko; done </lib/modules/order.more
 mount -t xenfs xenfs /proc/xen
 mkdir -p /var/run/xen /var/lib/xen /var/lock /var/log/xen /run /etc/xen /dev/pts
@@ -26,36 +26,6 @@ guest() { printf 'name = "%s"\\nkernel = "/boot/spin"\\nmemory = 8\\n%s\\n' "$1"
 """
 
 
-class Dom0:
-    """The shell of a dom0 in which xl works."""
-
-    def __init__(self, machine):
-        self.machine = machine
-        machine.expect(PROMPT)
-        for line in SETUP.splitlines():
-            machine.send(line + "\n")
-        self.sh("true")
-
-    def sh(self, command, status=0):
-        """Run `command`; return what came on the serial line meanwhile."""
-        self.machine.send("echo begin=$((40 + 2)); %s; echo end=$?:$((40 + 2))\n" % command)
-        self.machine.expect(r"^begin=42$")
-        start = self.machine.position
-        match = self.machine.expect(r"^end=(\d+):42$")
-        text = self.machine.text[start:match.start()]
-        if status is not None and int(match[1]) != status:
-            raise Failure("%s ended with status %s, not %d:\n%s" % (command, match[1], status, text))
-        return text
-
-    def shows(self, command, *patterns, status=0):
-        """What `command` prints has a line for each of `patterns`."""
-        text = self.sh(command, status)
-        for pattern in patterns:
-            if not re.search("^" + pattern + "$", text, re.MULTILINE):
-                raise Failure("%s shows no line like %s:\n%s" % (command, pattern, text))
-        return text
-
-
 VCPUS = r"Name                                ID  VCPU   CPU State   Time\(s\) Affinity \(Hard / Soft\)"
 
 
@@ -64,7 +34,7 @@ def looks(hv):
     # One vcpu: two on one CPU wait for each other with PAUSE, over which QEMU takes its time.
     with boot("sysctl-looks-" + hv, hv=hv, smp=2, exact=True, limit=900, initrd=INITRAMFS,
               hv_options="dom0_mem=400M dom0_max_vcpus=1") as this:
-        dom0 = Dom0(this)
+        dom0 = Dom0(this, SETUP)
         dom0.shows("xl info -n", r"nr_cpus                : 2", r"max_cpu_id             : 1",
                    r"nr_nodes               : 1", r"cores_per_socket       : 2", r"threads_per_core       : 1",
                    r"cpu_mhz                : \d+\.\d+", r"hw_caps                : (?:[0-9a-f]{8}:){7}[0-9a-f]{8}",
@@ -164,7 +134,7 @@ def shares():
     if HV != "xenolith":
         return "skip: only on xenolith, whose debug key q tells the times"
     with boot("sysctl-shares", exact=True, limit=900, initrd=INITRAMFS, hv_options="dom0_mem=400M") as this:
-        dom0 = Dom0(this)
+        dom0 = Dom0(this, SETUP)
         dom0.sh("guest a 'cpu_weight = 256'; guest b 'cpu_weight = 512'")
         times, _ = ran(dom0)
         near("weight 512 to 256", times["2"][0] / times["1"][0], 2)

@@ -349,8 +349,12 @@ static void transaction_open_when_the_daemon_dies_ends_with_eagain(void **state)
 	c = TAILQ_FIRST(&n->conns);
 	drain(c);
 	good(c, XS_WRITE, t, "/b", "1");
+	/* /a is lost; who has made it must not hear that it isn't there, but at the end that all is to be done again. */
+	good(c, XS_SET_PERMS, t, "/a", "n0");
+	bad(c, XS_SET_PERMS, t, "/b", "x", "EINVAL");
 	bad(c, XS_TRANSACTION_END, t, "T", NULL, "EAGAIN");
 	bad(c, XS_READ, 0, "/b", NULL, "ENOENT");
+	bad(c, XS_SET_PERMS, 0, "/a", "n0", "ENOENT");
 	assert_int_not_equal(begin(c), t);
 	store_free(n);
 }

@@ -201,6 +201,27 @@ def domain_that_dies_is_noticed_and_leaves_nothing():
 
 
 @test
+def domain_that_dies_while_the_daemon_is_dead_is_noticed():
+    """Its ring can't be mapped any more when the daemon comes back."""
+    with Daemon() as daemon:
+        c, watcher = daemon.connect(), daemon.connect()
+        introduce(c, 1, 2)
+        watcher.good("WATCH", "@releaseDomain", "gone")
+        watcher.event()
+        daemon.guest(1).write("a", "1")
+        neighbour = daemon.guest(2)
+        os.unlink(os.path.join(daemon.dir, "ring.1"))
+        os.mkdir(os.path.join(daemon.dir, "ring.1"))
+        os.mkdir(os.path.join(daemon.dir, "dead.1"))
+        daemon.kill()
+        heartbeat(c, neighbour)
+        check(watcher.event() == ("@releaseDomain", "gone"), "no event of the domain's end")
+        check(c.good("IS_DOMAIN_INTRODUCED", "1") == b"F\0", "it is still introduced")
+        check(c.ask("READ", "/local/domain/1/a") == "ENOENT", "its nodes are still there")
+        check(c.good("CONTROL", "check") == b"OK\0", "the counts are wrong")
+
+
+@test
 def read_only_socket_reads_and_does_not_write():
     with Daemon() as daemon:
         c, ro = daemon.connect(), daemon.connect(daemon.socket + "_ro")

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "config.h"
+#include "saved.h"
 
 static char said[4096];
 static int errors, warnings;
@@ -348,6 +349,83 @@ static void a_name_stays_in_its_folder(void **state)
 	assert_string_equal(one_component(name), ".._.._etc_passwd");
 }
 
+/* --- devices in what is kept of a domain ---------------------------------------------------- */
+
+#define DEVICES "disk=['/a,raw,xvda,w','/b,qcow2,xvdb,r,backendtype=qdisk,script=s,discard','backend=3,vdev=hdc,cdrom,target=/c']\n" \
+	"vif=['mac=00:16:3e:01:02:03,bridge=b,ip=1.2.3.4,rate=10MB/s,vifname=n,devid=0,mtu=1400','backend=4,devid=1,script=t,type=vif']\n"
+
+/* What it becomes when it is read from @text, which is freed. */
+static char *read_back(char *text)
+{
+	struct guest_config other;
+	char *again;
+
+	assert_non_null(text);
+	assert_int_equal(config_parse(&other, "f", HEAD, strlen(HEAD), NULL, NULL, &reporter), 0);
+	memcpy(other.uuid, c.uuid, 16);
+	assert_int_equal(saved_devices(&other, text), 0);
+	free(text);
+	again = config_to_json(&other, NULL, 5, true);
+	config_free(&other);
+	return again;
+}
+
+static void kept_devices_are_read_as_they_were_written(void **state)
+{
+	char *text, *again;
+
+	assert_int_equal(parse(HEAD DEVICES, NULL), 0);
+	text = config_to_json(&c, NULL, 5, true);
+	again = read_back(strdup(text));
+	assert_string_equal(text, again);
+	free(text);
+	free(again);
+}
+
+static void attached_devices_are_kept_and_detached_ones_not(void **state)
+{
+	static const char *const words[] = { "/d,raw,xvdd,w" };
+	char *text, *more, *less, *again;
+	struct disk_config disk;
+
+	assert_int_equal(parse(HEAD DEVICES, NULL), 0);
+	assert_int_equal(disk_parse(&disk, words, 1, "w", &reporter), 0);
+	text = config_to_json(&c, NULL, 5, true);
+	more = saved_with_disk(text, &disk);
+	assert_non_null(strstr(more, "\"/d\""));
+	/* The same number again takes the first one's place. */
+	again = saved_with_disk(more, &disk);
+	assert_string_equal(more, again);
+	free(again);
+	less = saved_without(more, false, disk_vdev_number("xvdd", NULL, NULL));
+	again = read_back(less);
+	assert_string_equal(text, again);
+	free(again);
+	less = saved_without(text, true, 0);
+	assert_null(strstr(less, "00:16:3e:01:02:03"));
+	assert_non_null(strstr(less, "\"t\""));
+	free(less);
+	less = saved_with_vif(text, &c.vifs[1]);
+	again = read_back(less);
+	assert_string_equal(text, again);
+	free(again);
+	assert_null(saved_without("[]", true, 0));
+	assert_null(saved_without(NULL, true, 0));
+	disk_free(&disk);
+	free(text);
+	free(more);
+}
+
+/* Another toolstack's, or one that is damaged: nothing is read beyond it, and what is no device is left out. */
+static void kept_text_that_is_odd_does_no_harm(void **state)
+{
+	assert_int_equal(parse(HEAD, NULL), 0);
+	assert_int_equal(saved_devices(&c, "{\"disks\":["), -1);
+	assert_int_equal(saved_devices(&c, "{\"disks\":[1,{},{\"vdev\":\"none\"},{\"vdev\":\"xvda\",\"format\":7}],\"nics\":{}}"), 0);
+	assert_int_equal(c.nr_disks, 1);
+	assert_int_equal(c.nr_vifs, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -359,7 +437,8 @@ int main(void)
 		CASE(xl_conf_gives_defaults), CASE(lists_of_cpus_apply_from_left_to_right), CASE(maps_are_written_as_lists),
 		CASE(names_of_devices_have_their_numbers), CASE(words_of_block_attach_are_one_specification),
 		CASE(rates_are_bytes_per_interval), CASE(macs_are_checked), CASE(json_is_that_of_libxl),
-		CASE(keys_that_do_nothing_say_so),
+		CASE(keys_that_do_nothing_say_so), CASE(kept_devices_are_read_as_they_were_written),
+		CASE(attached_devices_are_kept_and_detached_ones_not), CASE(kept_text_that_is_odd_does_no_harm),
 		CASE(two_interfaces_never_have_one_devid), CASE(text_of_a_guest_is_made_printable), CASE(a_name_stays_in_its_folder),
 	};
 
