@@ -184,8 +184,6 @@ int device_memory(struct device *d, const char *connection, size_t own)
 		snprintf(d->memory->name, sizeof(d->memory->name), "%s", d->name);
 		shared_store(&d->memory->magic, BACKEND_MAGIC);
 	}
-	d->memory->uid = options.first_uid + d->slot;
-	snprintf(d->memory->root, sizeof(d->memory->root), "%s/backendd/empty", options.run_dir);
 	err = open_events(d);
 	err = err ? err : device_new_grants(d);
 	if (err)

@@ -523,6 +523,7 @@ void queue_run(struct queue *q)
 
 const struct worker_rule queue_calls[] = {
 	{ SCMP_SYS(epoll_pwait2), -1 }, { SCMP_SYS(writev), -1 }, { SCMP_SYS(epoll_ctl), -1 }, { SCMP_SYS(futex), -1 },
+	{ SCMP_SYS(epoll_create1), -1 },
 	{ SCMP_SYS(ioctl), GRANT_COPY }, { SCMP_SYS(ioctl), EVTCHN_NOTIFY },
 };
 const unsigned int queue_calls_count = sizeof(queue_calls) / sizeof(queue_calls[0]);
