@@ -183,7 +183,7 @@ static int connect_it(struct device *d, struct storage *s)
 	err = io_uring_queue_init_params(SUBMISSIONS, &s->ring, &p);
 	if (err)
 		return device_error(d, -err, "no io_uring: %s", strerror(-err));
-	s->ring_fd = s->ring.ring_fd;
+	s->ring_fd = s->drain_fd = s->ring.ring_fd;
 	fcntl(s->ring_fd, F_SETFD, FD_CLOEXEC);
 	iov = (struct iovec){ s->buffer, STORAGE_BUFFER };
 	err = io_uring_register_buffers(&s->ring, &iov, 1);
@@ -195,6 +195,14 @@ static int connect_it(struct device *d, struct storage *s)
 	s->facts.base = (uintptr_t)s->buffer;
 	s->facts.params = p;
 	return 0;
+}
+
+static unsigned int descriptors(struct storage *s, int *fds)
+{
+	fds[STORAGE_FD_BUFFER] = s->buffer_fd;
+	fds[STORAGE_FD_RING] = s->ring_fd;
+	fds[STORAGE_FD_BACKING] = s->backing;
+	return STORAGE_FDS;
 }
 
 static bool drained(struct storage *s)
@@ -214,5 +222,5 @@ static const char *const formats[] = { "aio", "raw", "phy", "file", NULL };
 
 const struct storage_kind storage_uring_kind = {
 	.formats = formats, .open = open_it, .close = close_it, .connect = connect_it, .disconnect = disconnect_it,
-	.drained = drained, .size = size,
+	.descriptors = descriptors, .drained = drained, .size = size,
 };
