@@ -84,5 +84,5 @@ test-all: test
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
 
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(B)/initramfs-bench guests
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(BENCH_INITRAMFS) $(BENCH_DEBIAN) guests
 	@python3 -B tests/bench/bench.py
