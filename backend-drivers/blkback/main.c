@@ -393,20 +393,23 @@ static bool pass(struct io_list *fresh)
 	return busy;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	static const struct worker_rule rules[] = { { SCMP_SYS(io_uring_enter), -1 } };
+	/* sysinfo is what qsort() asks for memory by. */
+	static const struct worker_rule rules[] = {
+		{ SCMP_SYS(io_uring_enter), -1 }, { SCMP_SYS(flock), -1 }, { SCMP_SYS(sysinfo), -1 }
+	};
 	struct io_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
 
-	worker_begin(BLK_LAYOUT);
+	worker_begin(argc, argv, BLK_LAYOUT);
+	prctl(PR_SET_TIMERSLACK, 1);
+	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	disk = worker_memory_own();
 	read_limits();
 	storage = disk->storage.kind == STORAGE_NBD ? &storage_nbd_ops : &storage_uring_ops;
 	storage->attach(&disk->storage, disk->readonly);
 	data_open();
 	queues_open(&fresh);
-	prctl(PR_SET_TIMERSLACK, 1);
-	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	worker_ready();
 	for (;;)
 		if (!pass(&fresh))

@@ -76,15 +76,20 @@ void queues_open(struct io_list *todo)
 	for (unsigned int i = 0; i < disk->queues; i++) {
 		struct queue *q = &queues[i];
 		struct blk_queue_memory *m = &disk->queue[i];
+		uint32_t pages = shared_load(&m->pages);
 		uint64_t index;
-		void *ring = worker_map(m->refs, m->pages, false, &index);
+		void *ring;
+
+		if (!pages || pages > BLK_RING_PAGES)
+			worker_die("backendd gave it a ring of %u pages", pages);
+		ring = worker_map(m->refs, pages, false, &index);
 
 		if (!ring)
 			worker_misbehaves("the pages of ring %u can't be mapped: %s", i, strerror(errno));
 		q->memory = m;
 		q->number = i;
 		q->port = m->port;
-		xen_ring_back_init(&q->ring, ring, m->pages * 4096ul, BLKIF_SLOT_BYTES, 0, 0);
+		xen_ring_back_init(&q->ring, ring, pages * 4096ul, BLKIF_SLOT_BYTES, 0, 0);
 		settle(q);
 		q->ring.mine = q->ring.shown = m->rsp_prod;
 		q->ring.cons = m->req_cons;
@@ -95,6 +100,8 @@ void queues_open(struct io_list *todo)
 			XEN_RING_WRITE(q->ring.head->rsp_prod, m->rsp_prod);
 			worker_notify(q->port);
 		}
+		/* An event that the dead one took and did not unmask would be the last; to unmask one more does no harm. */
+		worker_unmask(q->port);
 	}
 }
 

@@ -184,8 +184,6 @@ int device_memory(struct device *d, const char *connection, size_t own)
 		snprintf(d->memory->name, sizeof(d->memory->name), "%s", d->name);
 		shared_store(&d->memory->magic, BACKEND_MAGIC);
 	}
-	d->memory->uid = options.first_uid + d->slot;
-	snprintf(d->memory->root, sizeof(d->memory->root), "%s/backendd/empty", options.run_dir);
 	err = open_events(d);
 	err = err ? err : device_new_grants(d);
 	if (err)
@@ -213,6 +211,9 @@ void memory_clean(void)
 		if (!state && errno == ENOENT) {
 			snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
 			unlink(path);
+			for (const struct backend_kind *const *k = backend_kinds; *k; k++)
+				if (!strcmp((*k)->name, kind) && (*k)->left)
+					(*k)->left(domid, devid);
 		}
 		free(state);
 	}

@@ -32,8 +32,8 @@ static __attribute__((noreturn)) void become_worker(struct device *d, int contro
 {
 	int fds[FD_OWN + WORKER_OWN_FDS - FD_CONTROL] = { control, d->memory_fd, d->events_fd, d->grants_fd };
 	int count = 4 + d->kind->descriptors(d, fds + 4);
-	char path[512], name[] = "PATH=/";
-	char *argv[] = { (char *)d->kind->worker, d->name, NULL }, *environment[] = { name, NULL };
+	char path[512], uid[16], root[512], name[] = "PATH=/";
+	char *argv[] = { (char *)d->kind->worker, d->name, uid, root, NULL }, *environment[] = { name, NULL };
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	sigset_t none;
 
@@ -53,6 +53,8 @@ static __attribute__((noreturn)) void become_worker(struct device *d, int contro
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(path, sizeof(path), "%s/%s", options.worker_dir, d->kind->worker);
+	snprintf(uid, sizeof(uid), "%u", options.first_uid + d->slot);
+	snprintf(root, sizeof(root), "%s/backendd/empty", options.run_dir);
 	execve(path, argv, environment);
 	_exit(127);
 }
