@@ -288,6 +288,8 @@ void config_free(struct guest_config *config);
  * @topology says which CPUs "all" and "nodes:" are in the affinities (NULL: none).
  */
 char *config_to_json(const struct guest_config *config, const struct cpu_topology *topology, int domid, bool bare);
+/* A PV guest's as xl.conf's output_format="sxp" has it in a dry run. */
+char *config_to_sxp(const struct guest_config *config);
 
 /* "rename-restart"; NULL if @action is none. */
 const char *shutdown_action_name(enum shutdown_action action);

@@ -63,10 +63,11 @@ static void print_config(const struct guest_config *config, bool bare)
 {
 	/* A dry run is of use on a machine without Xen too; then lists of CPUs have only those that they name. */
 	bool ask = (config->nr_cpus || config->nr_cpus_soft) && xl_have_xen();
-	char *json = config_to_json(config, ask ? xl_topology() : NULL, -1, bare);
+	char *text = xl_conf()->sxp && config->type == GUEST_PV ? config_to_sxp(config) :
+		     config_to_json(config, ask ? xl_topology() : NULL, -1, bare);
 
-	fputs(json, stdout);
-	free(json);
+	fputs(text, stdout);
+	free(text);
 }
 
 /* What a text of cpus= means within xl.conf's masks, as text again. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # xl. The parsers are pure and are built once more with sanitizers for the unit tests and the fuzzer.
 
-XL_PURE := report lang config config_devices config_json json saved cpus disk vif conf
+XL_PURE := report lang config config_devices config_json config_sxp json saved cpus disk vif conf
 XL_HOST_OBJ := $(XL_PURE:%=$(H)/xl.d/%.o)
 XL_TESTS := $(patsubst tests/xl/%.c,$(H)/%,$(wildcard tests/xl/test_*.c))
 HOST_TESTS += $(XL_TESTS)

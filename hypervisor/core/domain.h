@@ -101,6 +101,9 @@ struct domain_watchdog {
 	bool taken;   /* [D] */
 };
 
+/* What settscinfo's tsc_mode says of a guest's rdtsc. */
+enum { TSC_DEFAULT, TSC_ALWAYS_EMULATE, TSC_NEVER_EMULATE };
+
 struct domain {
 	domid_t domain_id;           /* [I] */
 	bool is_privileged;          /* [I] dom0 */
@@ -147,7 +150,7 @@ struct domain {
 	u32 cpupool;                     /* [A] pool whose CPUs it may use */
 	u32 weight;                      /* [A] share of CPU time against other domains; 256 is the usual */
 	struct cpu_policy *policy;       /* [L] and only while it is paused; what CPUID shows it, NULL: pv_policy */
-	u32 tsc_mode, tsc_incarnation;   /* [L] as settscinfo said */
+	u32 tsc_mode, tsc_incarnation;   /* [L] as settscinfo said; its vcpus, which are paused for that, read the mode */
 	s64 time_offset;                 /* [L] seconds between its wall clock and the machine's */
 	struct sched_cap *cap;           /* [I] once set: core/sched.c */
 	u64 dirty_cpus[16];              /* [A] CPUs whose TLB may hold its translations: 1,024 */

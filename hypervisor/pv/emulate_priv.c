@@ -410,7 +410,7 @@ bool pv_emulate(struct vcpu *v, struct cpu_user_regs *regs)
 		break;
 	case INSN_RDTSC:
 	case INSN_RDTSCP:
-		/* Traps only while the guest has set CR4.TSD, which its kernel is exempt from. */
+		/* Traps while the guest has set CR4.TSD, which its kernel is exempt from, and for tsc_mode=1. */
 		if (!v->pv.kernel_mode && (v->pv.cr4 & CR4_TSD))
 			return false;
 		cr2 = rdtsc();

@@ -259,7 +259,7 @@ bool pv_has_tsc_aux(void)
 }
 
 /*
- * TSD makes rdtsc fault in ring 3, kernel included, for which it is emulated. Without
+ * TSD makes rdtsc fault in ring 3, kernel included, for which it is emulated; for both where the toolstack wants it. Without
  * FSGSBASE the four instructions that use it fault, as a guest expects that has not set it.
  */
 void pv_load_cr4(struct vcpu *v)
@@ -267,6 +267,8 @@ void pv_load_cr4(struct vcpu *v)
 	const u64 theirs = CR4_TSD | CR4_DE | CR4_FSGSBASE;
 	u64 now = read_cr4(), want = (now & ~theirs) | (v->pv.cr4 & theirs);
 
+	if (v->domain->tsc_mode == TSC_ALWAYS_EMULATE)
+		want |= CR4_TSD;
 	if (want != now)
 		write_cr4(want);
 }

@@ -49,15 +49,13 @@ DOMCTL(set_cpu_policy)
 
 /* --- Time ---------------------------------------------------------------------------------- */
 
-#define TSC_DEFAULT 0
-#define TSC_NEVER_EMULATE 2
 
 DOMCTL(settscinfo)
 {
 	const struct xen_domctl_tsc_info *t = &op->u.tsc_info;
 
-	/* Guests read the CPU's own TSC; another rate, or a counter that goes on where it was, would need emulation. */
-	if (t->tsc_mode != TSC_DEFAULT && t->tsc_mode != TSC_NEVER_EMULATE)
+	/* Emulated or not, guests read the CPU's own TSC: neither another rate nor a counter that goes on where it was. */
+	if (t->tsc_mode != TSC_DEFAULT && t->tsc_mode != TSC_ALWAYS_EMULATE && t->tsc_mode != TSC_NEVER_EMULATE)
 		return -EOPNOTSUPP;
 	d->tsc_mode = t->tsc_mode;
 	d->tsc_incarnation = t->incarnation;

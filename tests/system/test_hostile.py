@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Hostile guests get nothing that is not their own, and a neighbour's heart and dom0's go on while they attack and flood.
 
-Times are the machine's, whose clock counts instructions: nothing depends on how busy the host is. What happens in dom0 is
+With FULL=1 for longer. Times are the machine's, whose clock counts instructions: nothing depends on how busy the host is. What happens in dom0 is
 scripts/initramfs/test/hostile.
 """
 import os
@@ -22,7 +22,7 @@ def hearts():
     if skip:
         return skip
     with boot("hostile", initrd=INITRAMFS, limit=900, exact=True, hv_options="dom0_mem=400M",
-              dom0_options="quiet xltest=hostile+poweroff") as this:
+              dom0_options="quiet xltest=hostile+poweroff" + (" xlbeats=1000" if os.environ.get("FULL") else "")) as this:
         this.step("hostile")
         this.expect_poweroff()
         this.refuse(r"\(XEN\).*(panic|fatal)", r"BUG: |Oops: ")

@@ -349,6 +349,30 @@ static void a_name_stays_in_its_folder(void **state)
 	assert_string_equal(one_component(name), ".._.._etc_passwd");
 }
 
+static void sxp_is_that_of_xl(void **state)
+{
+	/* As Debian's xl printed it for this. */
+	static const char want[] = "(domain\n\t(domid -1)\n\t(create_info)\n\t(hvm 0)\n\t(hap <default>)\n\t(oos <default>)\n"
+		"\t(ssidref 0)\n\t(name g)\n\t(uuid <unknown>)\n\t(cpupool p)\n\t(xsdata (null))\n\t(platformdata (null))\n"
+		"\t(build_info)\n\t(max_vcpus 2)\n\t(max_grant_frames 9)\n\t(max_maptrack_frames -1)\n\t(tsc_mode native)\n"
+		"\t(max_memkb 65536)\n\t(target_memkb 65536)\n\t(nomigrate True)\n\t(bootloader pygrub)\n\t(bootloader_args a b)\n"
+		"\t(image\n\t\t(linux 0)\n\t\t\t(kernel k)\n\t\t\t(cmdline x y)\n\t\t\t(ramdisk (null))\n"
+		"\t\t\t(e820_host True)\n\t\t)\n\t)\n"
+		"\t(device\n\t\t(tap\n\t\t\t(backend_domid 0)\n\t\t\t(frontend_domid -1)\n\t\t\t(physpath /a)\n"
+		"\t\t\t(phystype 0)\n\t\t\t(virtpath xvda)\n\t\t\t(unpluggable 0)\n\t\t\t(readwrite 1)\n"
+		"\t\t\t(is_cdrom 0)\n\t\t)\n\t)\n"
+		"\t(device\n\t\t(vif\n\t\t\t(backend_domid 0)\n\t\t\t(frontend_domid -1)\n\t\t\t(devid 0)\n\t\t\t(mtu 0)\n"
+		"\t\t\t(model (null))\n\t\t\t(mac 00163e010203)\n\t\t)\n\t)\n)\n";
+	char *text;
+
+	assert_int_equal(parse(HEAD "memory=64\nvcpus=2\npool='p'\nmax_grant_frames=9\ntsc_mode='native'\nnomigrate=1\nbootloader='pygrub'\n"
+			       "bootloader_args=['a','b']\nextra='x y'\ne820_host=1\ndisk=['/a,raw,xvda,w']\n"
+			       "vif=['mac=00:16:3e:01:02:03,bridge=b']\n", NULL), 0);
+	text = config_to_sxp(&c);
+	assert_string_equal(text, want);
+	free(text);
+}
+
 /* --- devices in what is kept of a domain ---------------------------------------------------- */
 
 #define DEVICES "disk=['/a,raw,xvda,w','/b,qcow2,xvdb,r,backendtype=qdisk,script=s,discard','backend=3,vdev=hdc,cdrom,target=/c']\n" \
@@ -437,7 +461,7 @@ int main(void)
 		CASE(xl_conf_gives_defaults), CASE(lists_of_cpus_apply_from_left_to_right), CASE(maps_are_written_as_lists),
 		CASE(names_of_devices_have_their_numbers), CASE(words_of_block_attach_are_one_specification),
 		CASE(rates_are_bytes_per_interval), CASE(macs_are_checked), CASE(json_is_that_of_libxl),
-		CASE(keys_that_do_nothing_say_so), CASE(kept_devices_are_read_as_they_were_written),
+		CASE(keys_that_do_nothing_say_so), CASE(sxp_is_that_of_xl), CASE(kept_devices_are_read_as_they_were_written),
 		CASE(attached_devices_are_kept_and_detached_ones_not), CASE(kept_text_that_is_odd_does_no_harm),
 		CASE(two_interfaces_never_have_one_devid), CASE(text_of_a_guest_is_made_printable), CASE(a_name_stays_in_its_folder),
 	};
