@@ -256,6 +256,8 @@ static void device_free(struct device *d)
 	xs_unwatch(store, d->front, d->name);
 	device_forget_predecessor(d);
 	device_close(d);
+	if (d->kind->left)
+		d->kind->left(d->domid, d->devid);
 	LIST_REMOVE(d, next);
 	free(d->own);
 	free(d);

@@ -65,7 +65,7 @@ struct backend_kind {
 	void (*close)(struct device *d);
 
 	/* All of these may be NULL. */
-	void (*left)(uint32_t domid, uint32_t devid);	/* it went while there was no keeper: remove what it has left */
+	void (*left)(uint32_t domid, uint32_t devid);	/* it is gone: remove what it may have left */
 	void (*changed)(struct device *d);	/* a node of the backend may have changed */
 	int (*resize)(struct device *d);	/* asked for by xl: what is behind the device may have another size */
 	void (*message)(struct device *d, const struct message *m, size_t size);	/* MESSAGE_OWN and above */

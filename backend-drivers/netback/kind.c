@@ -314,8 +314,14 @@ static void network_ready(struct device *d, struct xs_batch *b)
 static void network_close(struct device *d)
 {
 	struct network *n = d->own;
+	char *online = device_back(d, "online");
 
-	tap_remove(n->tap[0]);
+	/* A frontend that has closed may come again: the interface stays where the script has put it. network_left() ends it. */
+	if (online && !strcmp(online, "1"))
+		close(n->tap[0]);
+	else
+		tap_remove(n->tap[0]);
+	free(online);
 	n->tap[0] = -1;
 }
 
