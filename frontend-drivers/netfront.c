@@ -42,7 +42,8 @@ static void read_features(struct netfront *card)
 	info->queues = queues < card->options.queues ? (unsigned int)queues : card->options.queues;
 	if (!info->queues)
 		info->queues = 1;
-	info->split_events = xenbus_backend_has(&card->device, "feature-split-event-channels") && !card->options.one_event_channel;
+	info->split_events = !card->options.one_event_channel &&
+			     xenbus_backend_has(&card->device, "feature-split-event-channels");
 	info->can_gather = xenbus_backend_has(&card->device, "feature-sg");
 	info->can_blank_v4 = true;	/* every backend; IPv6 came later */
 	info->can_blank_v6 = xenbus_backend_has(&card->device, "feature-ipv6-csum-offload");

@@ -77,7 +77,7 @@ struct xenbus_driver {
 	enum xenbus_state published;	/* what we say when rings and ports are in the store */
 	int (*open)(struct xenbus_device *device);	/* reads the backend's limits, makes rings; 0 or -XEN_E* */
 	int (*publish)(struct xenbus_device *device, uint32_t tx);	/* writes what they are; may be called again */
-	void (*connected)(struct xenbus_device *device);	/* requests may flow; `ready` is not yet seen by callers */
+	void (*connected)(struct xenbus_device *device);	/* requests may flow; `ready` is not seen yet */
 	void (*told_again)(struct xenbus_device *device);	/* backend says Connected once more; may be NULL */
 	void (*close)(struct xenbus_device *device);	/* takes rings away, keeps what callers want; also after open failed */
 	void (*ended)(struct xenbus_device *device);	/* nothing will come any more; may be NULL */

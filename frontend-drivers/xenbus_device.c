@@ -7,9 +7,13 @@
  *	start		--backend InitWait-->	offer()		rings published, we say driver.published
  *	offered		--backend Connected-->	connected()	ready; we say Connected
  *	ready		--backend Connected-->	driver.told_again: it has changed something of the device
- *	offered, ready	--InitWait while ready; Closing, Closed with "online" not 0-->	withdraw()
- *							rings taken away, we say Initialising: start
+ *	any but end	--Closing; InitWait while ready; Connected while at the start-->	reset()
+ *							rings taken away, we say Closed, and wait for its Closed
+ *	any but end	--Closed-->		restart()	rings taken away, we say Initialising: start
  *	any		--Closing, Closed with "online" 0; node gone-->	end()	we say Closed, for ever
+ *
+ * Why reset: a backend that starts again finds our old nodes and may connect to rings that we have just taken away. Saying
+ * Closed makes it let go of them and say Closed itself, after which both begin anew.
  *
  * What the backend writes is a hint as good as the backend; drivers hold its numbers to limits.
  */
@@ -44,11 +48,22 @@ static void close_rings(struct xenbus_device *device)
 	device->driver->close(device);
 }
 
-static void withdraw(struct xenbus_device *device)
+static void say(struct xenbus_device *device, enum xenbus_state state)
+{
+	if (device->state != state)
+		set_state(device, 0, state);
+}
+
+static void reset(struct xenbus_device *device)
 {
 	close_rings(device);
-	if (device->state != XenbusStateInitialising)
-		set_state(device, 0, XenbusStateInitialising);
+	say(device, XenbusStateClosed);
+}
+
+static void restart(struct xenbus_device *device)
+{
+	close_rings(device);
+	say(device, XenbusStateInitialising);
 }
 
 static void end(struct xenbus_device *device)
@@ -113,23 +128,29 @@ static void backend_changed(struct xenbus_watch *watch)
 	switch (state) {
 	case XenbusStateInitWait:
 		if (device->ready)
-			withdraw(device);
-		if (!device->offered)
+			reset(device);
+		else if (!device->offered && device->state == XenbusStateInitialising)
 			offer(device);
 		break;
 	case XenbusStateConnected:
 		if (device->offered && !device->ready)
 			connected(device);
-		else if (device->ready && device->driver->told_again)
+		else if (!device->offered)
+			reset(device);
+		else if (device->driver->told_again)
 			device->driver->told_again(device);
 		break;
 	case XenbusStateClosing:
 	case XenbusStateClosed:
-	case XenbusStateUnknown:
-		if (state == XenbusStateUnknown || !xenbus_backend_has(device, "online"))
+		if (!xenbus_backend_has(device, "online"))
 			end(device);
-		else if (device->offered)
-			withdraw(device);
+		else if (state == XenbusStateClosing)
+			reset(device);
+		else
+			restart(device);
+		break;
+	case XenbusStateUnknown:
+		end(device);
 		break;
 	default:
 		break;

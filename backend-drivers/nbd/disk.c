@@ -42,6 +42,7 @@
 #define LOCK_TRIES	(60 * 1000 / LOCK_TRY_MS)
 #define PAUSE_MS	1000		/* before something that did not come up is started again */
 #define DEATHS_MOST	8		/* in a row, without coming up */
+#define CLIENT_MEMORY	(1ul << 30)	/* bytes of address space */
 #define WORDS_MOST	40		/* lines of the server's that are logged */
 
 struct program {
@@ -563,7 +564,7 @@ static void start_client(struct nbd_disk *d)
 		{ JAIL_READ, "/etc/gnutls", NULL },
 	};
 	struct jail j = { .program = d->o.program, .argv = argv, .environment = environment, .uid = d->o.uid,
-			  .mount_on = d->o.empty, .death_signal = SIGKILL, .out = -1, .err = -1, .files = files,
+			  .mount_on = d->o.empty, .memory_most = CLIENT_MEMORY, .death_signal = SIGKILL, .out = -1, .err = -1, .files = files,
 			  .fds = { [NBD_FD_QUEUE - 3] = d->memory, d->buffer, d->unflushed, d->ring, d->bell, d->lock },
 			  .nr_fds = NBD_FDS - 3 };
 	int pair[2], words[2];
@@ -747,7 +748,8 @@ struct nbd_disk *nbd_disk_open(const struct nbd_options *o, char *why, size_t si
 		return NULL;
 	}
 	d->o = *o;
-	d->memory = d->buffer = d->unflushed = d->lock = d->ring = d->bell = d->drained = d->timer = d->control = d->client_words = d->words = -1;
+	d->memory = d->buffer = d->unflushed = d->lock = -1;
+	d->ring = d->bell = d->drained = d->timer = d->control = d->client_words = d->words = -1;
 	d->o.format = d->strings[0] = strdup(o->format);
 	d->o.target = d->strings[1] = strdup(o->target);
 	d->o.name = d->strings[2] = strdup(o->name);

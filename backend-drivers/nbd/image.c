@@ -28,6 +28,7 @@
 #define QEMU_DIR "/usr/bin"
 #endif
 #define EXTENTS_MOST	64
+#define MEMORY_MOST	(4ul << 30)	/* address space: each thread takes much of it and uses little */
 
 static const struct {
 	const char *format, *driver;
@@ -68,8 +69,10 @@ int image_open(struct image *i, const char *format, const char *path, bool reado
 		close(fd);
 	i->folder = strdup(i->path);
 	slash = i->folder ? strrchr(i->folder, '/') : NULL;
-	if (!slash)
+	if (!slash) {
+		snprintf(why, size, "no memory");
 		return -ENOMEM;
+	}
 	/* A device's folder is no place for backing files, and an image in / gets none. */
 	*slash = 0;
 	if (i->device || slash == i->folder) {
@@ -191,7 +194,8 @@ pid_t image_check(const struct image *i, uint32_t uid, const char *mount_on, int
 	char *argv[] = { "qemu-img", "info", "--output=json", "--backing-chain", "--image-opts", options, NULL };
 	char *environment[] = { "LC_ALL=C", NULL };
 	struct jail j = { .program = QEMU_DIR "/qemu-img", .argv = argv, .environment = environment, .uid = uid,
-			  .mount_on = mount_on, .death_signal = SIGKILL, .out = out, .err = out, .fds = { lock }, .nr_fds = 1 };
+			  .mount_on = mount_on, .memory_most = MEMORY_MOST, .death_signal = SIGKILL, .out = out, .err = out,
+			  .fds = { lock }, .nr_fds = 1 };
 
 	block_options(i, options, sizeof(options));
 	return start(i, &j, ended, context);
@@ -208,7 +212,7 @@ pid_t image_serve(const struct image *i, uint32_t uid, const char *mount_on, int
 	/* It is process 1 of its namespace, and the socket is descriptor 3: sd_listen_fds(3). */
 	char *environment[] = { "LC_ALL=C", "LISTEN_PID=1", "LISTEN_FDS=1", NULL };
 	struct jail j = { .program = QEMU_DIR "/qemu-nbd", .argv = argv, .environment = environment, .uid = uid,
-			  .mount_on = mount_on, .death_signal = SIGTERM, .out = -1, .err = err, .fds = { listen, lock },
+			  .mount_on = mount_on, .memory_most = MEMORY_MOST, .death_signal = SIGTERM, .out = -1, .err = err, .fds = { listen, lock },
 			  .nr_fds = 2 };
 
 	block_options(i, options, sizeof(options));
@@ -241,7 +245,9 @@ void image_why(const struct image *i, const char *text, int status, char *why, s
 		why[n] = 0;
 	}
 	/* The image itself is there: image_open(). */
-	if (i->folder && strstr(text, "No such file") && n + 80 < (int)size)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == JAIL_FAILED)
+		snprintf(why + n, size - n, " (images need Debian's package qemu-utils)");
+	else if (i->folder && strstr(text, "No such file") && n + 80 < (int)size)
 		n += snprintf(why + n, size - n, " (what belongs to an image has to be in its own folder)");
 }
 

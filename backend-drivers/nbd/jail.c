@@ -52,7 +52,7 @@ static __attribute__((noreturn, format(printf, 1, 2))) void cannot(const char *f
 	vdprintf(2, format, ap);
 	dprintf(2, ": %s\n", strerror(err));
 	va_end(ap);
-	_exit(126);
+	_exit(JAIL_FAILED);
 }
 
 /* The folders above @path, which is relative to the new root. */
@@ -196,9 +196,11 @@ static void give_up_rights(const struct jail *j)
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct caps[2] = { 0 };
 	struct rlimit none = { 0, 0 }, memory = { j->memory_most, j->memory_most }, tasks = { 256, 256 };
+	struct rlimit files = { 256, 256 };
 
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_NPROC, &tasks);
+	setrlimit(RLIMIT_NOFILE, &files);
 	if (j->memory_most)
 		setrlimit(RLIMIT_AS, &memory);
 	if (j->own_all)

@@ -47,7 +47,9 @@ struct jail {
 
 typedef void (*jail_end)(void *context, int status);
 
-/* The process, or -errno. What goes wrong after that it writes to @err, and ends with status 126. */
+#define JAIL_FAILED	126
+
+/* The process, or -errno. What goes wrong after that it writes to @err, and ends with status JAIL_FAILED. */
 pid_t jail_start(const struct jail *j, jail_end ended, void *context);
 /* From the keeper's waitpid(): true if it was one of ours. */
 bool jail_ended(pid_t pid, int status);

@@ -26,7 +26,7 @@
 
 #define NBD_MAGIC	0x7144424eu
 #define NBD_LAYOUT	1u
-#define NBD_SLOTS	2048u
+#define NBD_SLOTS	2048u		/* STORAGE_OPS */
 #define NBD_WORDS	(NBD_SLOTS / 64)
 #define NBD_BUFFER	(4u << 20)	/* bytes of the buffer: STORAGE_BUFFER of blkback/storage.h */
 #define NBD_MOST	(1u << 20)	/* bytes that one request reads or writes, at most */

@@ -70,13 +70,15 @@ TOOL_TEST_FILES += $(XL_COMPARE)
 # Two toolstacks beside each other, each with its own library (and libgcc_s, which pthread_cancel() loads).
 MATRIX := $(B)/initramfs-matrix
 MATRIX_DEBIAN := xl xen-init-dom0 xenconsoled xenstored
+$(B)/matrix-guest-initrd: scripts/mkinitramfs scripts/guest-init tests/system/matrix-guest $(KERNEL)
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -a tests/system/matrix-guest=bin/use-devices
 $(MATRIX): $(XL) $(STATIC) $(B)/tools/static/xl $(B)/tools/static/xenconsoled $(DEBIAN_XENSTORE) $(KERNEL) $(HOTPLUG) \
-		$(B)/devices-guest-initrd tests/system/matrix-setup scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
+		$(B)/matrix-guest-initrd tests/system/matrix-setup tests/system/matrix-watch scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*)
 	scripts/mkinitramfs $@ $(foreach m,xenfs xen_evtchn xen_gntdev xen_privcmd xen_blkback xen_netback loop bridge,-m $m) \
 		$(foreach p,xl xenstored xenconsoled,-a $(B)/tools/static/$p=ours/$p) -a dom0-tools/systemd/xen-init-dom0=ours/xen-init-dom0 \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=ours/$n -a $(DEBIAN_XENSTORE)=debian/$n) \
 		$(foreach p,$(MATRIX_DEBIAN),-a $(XL_DEBIAN)/$p=debian/$p) -a $(XL_DEBIAN)/xenconsole=usr/lib/xen-4.17/bin/xenconsole \
-		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) -a tests/system/matrix-setup=bin/matrix-setup \
+		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) -a tests/system/matrix-setup=bin/matrix-setup -a tests/system/matrix-watch=bin/watch-twice \
 		-a $(shell $(CC) -print-file-name=libgcc_s.so.1)=lib/x86_64-linux-gnu/libgcc_s.so.1 \
-		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/devices-guest-initrd=boot/guest-initrd
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/matrix-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(MATRIX)

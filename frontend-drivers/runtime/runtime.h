@@ -219,7 +219,7 @@ uint64_t memory_end(void);
 #define PFN_NO_FRAME	(~0UL)
 void pfn_set_mfn(uint64_t pfn, uint64_t mfn);
 
-/* The rest of the guest's memory, mapped by heap_init, which returns how many pages it is. Zeroed; NULL where none is left. */
+/* The rest of the guest's memory, mapped by heap_init, which returns its pages. Zeroed; NULL where none is left. */
 unsigned long heap_init(void);
 void *heap_pages(unsigned int pages);
 void heap_pages_free(void *run, unsigned int pages);

@@ -30,7 +30,7 @@ def cycles(name, words, memory="1G", dom0="400M", limit=600, step="cycles"):
 if FULL:
     add_test("five_hundred_tiny_guests_leave_nothing", cycles, "tiny", "xltiny=63", limit=6000)
     add_test("fifty_guests_of_linux_leave_nothing", cycles, "linux", "xllinux=7", memory="3G", dom0="1G", limit=12000)
-    add_test("five_hundred_tiny_guests_live_at_once", cycles, "alive", "xlalive=500", memory="6G", dom0="2G", limit=12000)
+    add_test("five_hundred_tiny_guests_live_at_once", cycles, "alive", "xlalive=500+100", memory="6G", dom0="2G", limit=12000)
     add_test("xenstored_is_killed_a_hundred_times_while_guests_are_made", cycles, "storm", "xlkills=100", limit=6000,
              step="storm")
 else:

@@ -3,6 +3,7 @@
 """Disks behind NBD, without Xen: the keeper's part and the worker's queue in tests/tools/nbd_driver.c, with the real
 blkback-nbd and qemu-nbd in their jails, and nbdkit as a server elsewhere. FULL=1 kills more often and takes all formats."""
 import os
+import re
 import select
 import shutil
 import signal
@@ -378,6 +379,8 @@ def programs_run_as_their_own_users_in_jails():
                 check(status["Uid"].split()[0] not in ("0", "65534"), name, "runs as", status["Uid"])
                 for caps in "CapPrm", "CapEff", "CapBnd", "CapInh":
                     check(int(status[caps], 16) == calls, name, caps, status[caps])
+                with open("/proc/%d/limits" % pid, encoding="ascii") as file:
+                    check(not re.search(r"(address space|open files|processes) +unlimited", file.read()), name, "has no limits")
                 check(status["Seccomp"] == "2" and status["NoNewPrivs"] == "1" and not status["Groups"].strip(), name, status)
                 for space in "mnt", "pid", "ipc", "net", "uts":
                     check(os.stat("/proc/%d/ns/%s" % (pid, space)).st_ino != os.stat("/proc/self/ns/%s" % space).st_ino,

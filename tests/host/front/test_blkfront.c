@@ -417,6 +417,45 @@ static void requests_survive_a_backend_that_comes_back(void **state)
 	close_disk();
 }
 
+/* It starts again so fast that the frontend sees only what comes after, and it has found the old nodes. */
+static void backend_that_took_the_old_rings_again_is_told_to_let_go(void **state)
+{
+	static unsigned char out[sizeof(contents)];
+	static const char *const seen[] = { "2", "4" };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		fresh_world(state);
+		fill(out, sizeof(out), 5 + i);
+		open_disk(1, 0, 0);
+		connect();
+		submit_many(BLK_WRITE, out);
+		if (i) {
+			fake_write(BACKEND "/state", "6");
+			xenbus_poll();
+			assert_string_equal(fake_read(DEVICE "/state"), "1");
+		}
+		fake_write(BACKEND "/state", seen[i]);
+		xenbus_poll();
+		assert_string_equal(fake_read(DEVICE "/state"), "6");
+		assert_false(blkfront_is_ready(disk));
+		/* Not taken for an answer to anything. */
+		fake_write(BACKEND "/state", "4");
+		xenbus_poll();
+		assert_false(blkfront_is_ready(disk));
+		fake_write(BACKEND "/state", "6");
+		xenbus_poll();
+		assert_string_equal(fake_read(DEVICE "/state"), "1");
+		fake_write(BACKEND "/state", "2");
+		xenbus_poll();
+		connect();
+		while (work())
+			;
+		assert_int_equal(many_over, MANY);
+		assert_memory_equal(contents, out, MANY * 10 * 512);
+		close_disk();
+	}
+}
+
 static void guest_that_was_suspended_goes_on(void **state)
 {
 	static unsigned char out[sizeof(contents)];
@@ -565,6 +604,7 @@ int main(void)
 		cmocka_unit_test_setup(error_ends_its_request_and_no_other, fresh_world),
 		cmocka_unit_test_setup(more_requests_than_slots_wait_their_turn, fresh_world),
 		cmocka_unit_test_setup(requests_survive_a_backend_that_comes_back, fresh_world),
+		cmocka_unit_test_setup(backend_that_took_the_old_rings_again_is_told_to_let_go, fresh_world),
 		cmocka_unit_test_setup(guest_that_was_suspended_goes_on, fresh_world),
 		cmocka_unit_test_setup(disk_that_is_taken_away_fails_its_requests, fresh_world),
 		cmocka_unit_test_setup(disk_that_grows_is_larger, fresh_world),

@@ -397,6 +397,10 @@ static void card_survives_a_backend_that_comes_back(void **state)
 	fake_write(BACKEND "/state", "5");
 	xenbus_poll();
 	assert_int_equal(send_bytes(out, sizeof(out), (struct net_packet){ .flags = 0 }), -XEN_EIO);
+	assert_string_equal(fake_read(DEVICE "/state"), "6");
+	fake_write(BACKEND "/state", "6");
+	xenbus_poll();
+	assert_string_equal(fake_read(DEVICE "/state"), "1");
 	fake_write(BACKEND "/state", "2");
 	xenbus_poll();
 	connect(DEVICE);
