@@ -24,7 +24,8 @@ TOOL_TEST_FILES += $(BENCH_INITRAMFS)
 # The same dom0 with Debian's xl, for what it costs to make guests with that (scripts/initramfs/test/create-bench).
 BENCH_DEBIAN := $(B)/initramfs-bench-debian
 $(BENCH_DEBIAN): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(LIB) \
-		$(DEBIAN_XENSTORE) $(B)/tools/static/xenconsoled $(B)/run_count $(B)/guest/talk.elf $(B)/kernel/vmlinux.gz
+		$(DEBIAN_XENSTORE) $(B)/tools/static/xenconsoled $(B)/run_count $(B)/guest/talk.elf $(B)/kernel/vmlinux.gz \
+		$(GUEST_INITRD)
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
 		-a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
@@ -32,4 +33,5 @@ $(BENCH_DEBIAN): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/init
 		$$(ldd $(XL_DEBIAN)/xl $(XL_DEBIAN)/xen-init-dom0 | \
 			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
 		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
-		-a $(B)/run_count=bin/run_count -a $(B)/guest/talk.elf=boot/talk -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz
+		-a $(B)/run_count=bin/run_count -a $(B)/guest/talk.elf=boot/talk -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz \
+		-a $(GUEST_INITRD)=boot/guest-initrd
