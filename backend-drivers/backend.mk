@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-# backendd and its workers; each is one piece without libraries. Included by the main Makefile.
+# backendd and its workers; all but blkback-nbd are one piece without libraries. Included by the main Makefile.
 
 BACKEND_CFLAGS := $(filter-out -Idom0-tools/xenstored,$(TOOL_CFLAGS)) -Idom0-tools/libxenctrl
 BACKEND_LINK := -static -Wl,-z,noexecstack
 KEEPER_SRC := $(addprefix backend-drivers/common/,main log events kinds device memory spawn control) \
-	backend-drivers/blkback/kind backend-drivers/blkback/storage_uring_open \
+	$(addprefix backend-drivers/blkback/,kind storage_uring_open storage_nbd_open) $(addprefix backend-drivers/nbd/,disk image jail) \
 	$(addprefix backend-drivers/netback/,kind tap rate)
 WORKER_COMMON := backend-drivers/common/worker backend-drivers/common/sandbox
-BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring) $(WORKER_COMMON)
+BLKBACK_SRC := $(addprefix backend-drivers/blkback/,main protocol queue data storage_uring storage_nbd) backend-drivers/nbd/queue \
+	$(WORKER_COMMON)
+NBD_SRC := $(addprefix backend-drivers/nbd/,main serve link unflushed)
 
-BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/netback
+BACKENDS := $(B)/tools/backendd $(B)/tools/blkback $(B)/tools/blkback-nbd $(B)/tools/netback
 TOOLS += $(BACKENDS)
 tools: $(BACKENDS)
 
@@ -25,16 +27,27 @@ $(B)/tools/backend-test.d/%.o: backend-drivers/%.c
 backend_objects = $(patsubst backend-drivers/%,$(B)/tools/$(1)/%.o,$(2))
 $(B)/tools/backendd: $(call backend_objects,backend.d,$(KEEPER_SRC)) $(COMMON_OBJ) $(XENCTRL) $(LIB_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -pthread
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp -pthread
 $(B)/tools/blkback: $(call backend_objects,backend.d,$(BLKBACK_SRC))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
+# The one with libraries: libnbd's TLS comes with many.
+$(B)/tools/blkback-nbd: $(call backend_objects,backend.d,$(NBD_SRC))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TOOL_LDFLAGS) -o $@ $^ -lnbd -lseccomp
 $(B)/tools/test/backendd: $(call backend_objects,backend-test.d,$(KEEPER_SRC)) $(COMMON_OBJ) $(XENCTRL) $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -pthread
+	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp -pthread
 $(B)/tools/test/blkback: $(call backend_objects,backend-test.d,$(BLKBACK_SRC))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BACKEND_LINK) -o $@ $^ -luring -lseccomp
+
+# Stands for keeper and worker in tests/tools/test_nbd.py.
+$(B)/tools/test/nbd_driver: tests/tools/nbd_driver.c $(call backend_objects,backend.d,$(addprefix backend-drivers/,nbd/disk \
+		nbd/image nbd/jail nbd/queue common/events))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BACKEND_CFLAGS) $(BACKEND_LINK) -o $@ $^ -lseccomp
+TOOL_TEST_FILES += $(B)/tools/test/nbd_driver $(B)/tools/blkback-nbd
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
 
@@ -66,6 +79,20 @@ $(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts
 		-a $(B)/tools/test/backendd=bin/backendd-test -a $(B)/tools/test/blkback=libexec-test/blkback \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
+
+# Likewise with images: Debian's QEMU tools and their libraries, as this machine has them.
+IMAGES_INITRAMFS := $(B)/initramfs-images
+QEMU_TOOLS := /usr/bin/qemu-nbd /usr/bin/qemu-img
+$(IMAGES_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) $(BACKENDS) \
+		$(B)/blkback-guest-initrd $(QEMU_TOOLS)
+	scripts/mkinitramfs $@ -r /usr/lib/x86_64-linux-gnu -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk \
+		-m crc32c_generic -m ext4 \
+		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/tools/backendd=bin/backendd $(foreach p,blkback blkback-nbd,-a $(B)/tools/$p=libexec/$p) \
+		$(foreach p,$(QEMU_TOOLS),-a $p=usr/bin/$(notdir $p)) \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
+TOOL_TEST_FILES += $(IMAGES_INITRAMFS)
 
 # --- the pure part, and the journal, under sanitizers ---------------------------------------------------------------------
 

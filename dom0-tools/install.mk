@@ -22,15 +22,14 @@ SUBST := sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@LI
 # What has been built stays in build/; this only copies, so that root need not build.
 install: $(B)/xenolith $(LIB) $(B)/tools/xl $(B)/tools/static/xenstored $(B)/tools/static/xenconsoled \
 		$(B)/tools/static/xenstore $(B)/tools/static/xenstore-control $(B)/tools/backendd $(B)/tools/blkback \
-		$(B)/tools/netback $(B)/tools/device-model
+		$(B)/tools/blkback-nbd $(B)/tools/netback $(B)/tools/device-model
 	$(INSTALL_FILE) $(B)/xenolith $(DESTDIR)/boot/xenolith
 	$(INSTALL_PROGRAM) -s $(B)/tools/xl $(DESTDIR)$(SBINDIR)/xl
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstored $(DESTDIR)$(SBINDIR)/xenstored
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenconsoled $(DESTDIR)$(SBINDIR)/xenconsoled
 	$(INSTALL_PROGRAM) -s $(B)/tools/backendd $(DESTDIR)$(SBINDIR)/backendd
-	$(INSTALL_PROGRAM) -s $(B)/tools/blkback $(DESTDIR)$(LIBEXECDIR)/blkback
-	$(INSTALL_PROGRAM) -s $(B)/tools/netback $(DESTDIR)$(LIBEXECDIR)/netback
-	$(INSTALL_PROGRAM) -s $(B)/tools/device-model $(DESTDIR)$(LIBEXECDIR)/device-model
+	for f in blkback blkback-nbd netback device-model; do \
+		$(INSTALL_PROGRAM) -s $(B)/tools/$$f $(DESTDIR)$(LIBEXECDIR)/$$f || exit 1; done
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstore $(DESTDIR)$(BINDIR)/xenstore
 	for n in $(notdir $(CLIENT_NAMES)); do ln -sf xenstore $(DESTDIR)$(BINDIR)/$$n || exit 1; done
 	$(INSTALL_PROGRAM) -s $(B)/tools/static/xenstore-control $(DESTDIR)$(BINDIR)/xenstore-control

@@ -21,7 +21,11 @@ struct io {
 	struct blk_work work;
 	uint32_t buffer;		/* bytes from the start of the disk's buffer */
 	uint32_t buffer_pages;		/* 0: has none */
-	uint32_t done;			/* bytes, of a read or write that the kernel did in parts */
+	uint32_t done;			/* bytes, of a read or write that is done in parts */
+	uint16_t parts;			/* operations of the storage under way */
+	bool serial;			/* parts one after the other, each from where the last ended */
+	int error;			/* of a part, -errno */
+	bool refused;			/* its pages are not granted */
 	uint8_t stage;			/* of a barrier: main.c */
 	struct blk_segment *segment;	/* BLK_SEGMENTS of them */
 };
@@ -35,6 +39,12 @@ struct queue {
 	struct io io[BLK_SLOTS];
 	uint16_t free_io[BLK_SLOTS];	/* a stack of numbers */
 	unsigned int free_count;
+	/* Holding events off: adapt() in queue.c. */
+	unsigned int hold;		/* requests that are to wait before an event comes */
+	unsigned int taken;		/* requests since the last sleep */
+	unsigned int ceiling, patience;	/* hold is not raised above, for so many sleeps */
+	unsigned int quiet, probe_after; /* sleeps with hold = 1, and after how many more is tried */
+	bool climbing;			/* hold is doubled as long as enough come */
 };
 
 extern struct blk_memory *disk;
@@ -51,8 +61,12 @@ unsigned int queue_take(struct queue *q, struct io_list *todo);
 void queue_answer(struct io *io, int status);
 /* Shows answers to the frontend, and notifies it if it wants that. */
 void queue_publish(struct queue *q);
-/* Asks for an event with the next request. True if there is one already. */
-bool queue_sleep(struct queue *q);
+/*
+ * Asks for an event with the next request, or when some more have come. True if there are so many already. @timed_out: the
+ * last sleep ended without an event. Sets *@held if some may be waiting without an event: then sleep for HOLD_NS at most.
+ */
+bool queue_sleep(struct queue *q, bool timed_out, bool *held);
+#define HOLD_NS		200000
 
 /* --- data.c ---------------------------------------------------------------------------------------- */
 
@@ -65,7 +79,11 @@ bool data_read_indirect(struct io *io, struct blkif_request_segment *raw);
 /* Room in the buffer for a request's data; false if there is none now. */
 bool data_reserve(struct io *io);
 void data_release(struct io *io);
-/* Copies all data of a request between its buffer and the guest. False if the guest does not grant its pages. */
-bool data_copy(struct io *io, bool to_guest);
+/*
+ * Copies all data of a request between its buffer and the guest. What is mapped is copied at once, the rest by
+ * data_copied(), for all requests together; io->refused then tells of a guest that does not grant its pages.
+ */
+void data_copy(struct io *io, bool to_guest);
+void data_copied(void);
 
 #endif

@@ -49,12 +49,17 @@ static uint8_t *find(uint32_t ref)
 
 void data_map(void)
 {
+	static bool told;
 	uint64_t index;
 	uint8_t *p;
 
 	if (!want_count)
 		return;
 	p = worker_map(want, want_count, false, &index);
+	if (!p && !told) {
+		told = true;
+		worker_log("its pages can't be mapped (%m): they are copied, which takes longer");
+	}
 	for (unsigned int i = 0; i < want_count; i++)
 		page_of[want[i]] = p ? p + i * PAGE : NULL;
 	mapped += p ? want_count : 0;
@@ -85,69 +90,67 @@ static void copy(void *to, const void *from, size_t bytes)
 }
 
 static struct message grant_copies;
+static struct io *copied_for[MESSAGE_ITEMS];
 
-static bool flush_copies(void)
+void data_copied(void)
 {
 	uint32_t count = grant_copies.count;
-	bool good;
 
 	if (!count)
-		return true;
+		return;
 	grant_copies.type = MESSAGE_COPY;
 	grant_copies.error = 0;
 	worker_ask(&grant_copies, MESSAGE_HEAD + count * sizeof(grant_copies.copies[0]));
-	good = !grant_copies.error;
-	for (uint32_t i = 0; i < count && good; i++)
-		good = grant_copies.status[i] == GNTST_okay;
+	for (uint32_t i = 0; i < count; i++)
+		copied_for[i]->refused |= grant_copies.error || grant_copies.status[i] != GNTST_okay;
 	grant_copies.count = 0;
-	return good;
 }
 
-static bool by_grant(uint32_t ref, uint16_t offset, uint16_t bytes, uint32_t where, bool to_guest)
+static void by_grant(struct io *io, uint32_t ref, uint16_t offset, uint16_t bytes, uint32_t where, bool to_guest)
 {
+	if (grant_copies.count == MESSAGE_ITEMS)
+		data_copied();
+	copied_for[grant_copies.count] = io;
 	grant_copies.copies[grant_copies.count++] =
 		(struct message_copy){ .ref = ref, .offset = offset, .length = bytes, .buffer = where, .to_guest = to_guest };
-	return grant_copies.count < MESSAGE_ITEMS || flush_copies();
 }
 
-bool data_copy(struct io *io, bool to_guest)
+void data_copy(struct io *io, bool to_guest)
 {
 	uint32_t where = io->buffer;
-	bool good = true;
 
-	for (uint32_t i = 0; i < io->work.segments && good; i++) {
+	for (uint32_t i = 0; i < io->work.segments; i++) {
 		const struct blk_segment *s = &io->segment[i];
 		uint8_t *page = find(s->ref);
 
 		if (!page)
-			good = by_grant(s->ref, s->offset, s->bytes, where, to_guest);
+			by_grant(io, s->ref, s->offset, s->bytes, where, to_guest);
 		else if (to_guest)
 			copy(page + s->offset, buffer + where, s->bytes);
 		else
 			copy(buffer + where, page + s->offset, s->bytes);
 		where += s->bytes;
 	}
-	return flush_copies() && good;
 }
 
 bool data_read_indirect(struct io *io, struct blkif_request_segment *raw)
 {
 	uint32_t left = io->work.segments;
 
-	for (uint32_t i = 0; i < io->work.indirect; i++) {
+	for (uint32_t i = 0; i < io->work.indirect && !io->refused; i++) {
 		uint32_t count = left < BLKIF_SEGMENTS_PER_INDIRECT_PAGE ? left : BLKIF_SEGMENTS_PER_INDIRECT_PAGE;
 		const uint8_t *page = find(io->work.indirect_refs[i]);
 
 		if (!page) {
-			if (!by_grant(io->work.indirect_refs[i], 0, count * sizeof(*raw), SCRATCH * PAGE, false) || !flush_copies())
-				return false;
+			by_grant(io, io->work.indirect_refs[i], 0, count * sizeof(*raw), SCRATCH * PAGE, false);
+			data_copied();
 			page = buffer + SCRATCH * PAGE;
 		}
 		copy(raw, page, count * sizeof(*raw));
 		raw += count;
 		left -= count;
 	}
-	return true;
+	return !io->refused;
 }
 
 /* --- the buffer --------------------------------------------------------------------------------------- */

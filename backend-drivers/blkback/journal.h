@@ -26,7 +26,7 @@
 #include <xen/io/blkif.h>
 #include "storage.h"
 
-#define BLK_LAYOUT	1u		/* to be changed with anything here */
+#define BLK_LAYOUT	2u		/* to be changed with anything here */
 #define BLK_QUEUES	8u
 #define BLK_RING_ORDER	4u		/* at most 2^4 pages for a ring */
 #define BLK_RING_PAGES	(1u << BLK_RING_ORDER)

@@ -18,7 +18,7 @@ struct disk {
 	bool cdrom, removable, discard;
 };
 
-static const struct storage_kind *const storage_kinds[] = { &storage_uring_kind, NULL };
+static const struct storage_kind *const storage_kinds[] = { &storage_uring_kind, &storage_nbd_kind, NULL };
 
 static struct disk *disk_of(struct device *d)
 {
@@ -59,28 +59,38 @@ static int disk_open(struct device *d)
 {
 	struct disk *disk = disk_of(d);
 	struct storage *s = &disk->storage;
-	char *params = device_back(d, "params"), *colon = params ? strchr(params, ':') : NULL;
+	char *params, *colon;
 	int err;
 
-	*s = (struct storage){ .backing = -1, .buffer_fd = -1, .ring_fd = -1 };
+	/* It took a while. */
+	if (s->kind) {
+		err = s->kind->open(d, s);
+		if (err && err != -EAGAIN)
+			disk_close(d);
+		return err;
+	}
+	params = device_back(d, "params");
+	colon = params ? strchr(params, ':') : NULL;
+	*s = (struct storage){ .backing = -1, .buffer_fd = -1, .ring_fd = -1, .drain_fd = -1 };
 	s->readonly = !node_is(d, "mode", "w");
 	disk->cdrom = node_is(d, "device-type", "cdrom");
 	disk->removable = node_is(d, "removable", "1");
-	disk->discard = !node_is(d, "discard-enable", "0");
+	disk->discard = s->discard = !node_is(d, "discard-enable", "0");
 	/* A bare path is a raw file or device. */
 	if (params && *params == '/')
 		colon = NULL;
 	if (colon)
 		*colon = 0;
 	s->kind = params ? kind_of(colon ? params : "raw") : NULL;
+	snprintf(s->format, sizeof(s->format), "%s", colon ? params : "raw");
 	s->target = params ? strdup(colon ? colon + 1 : params) : NULL;
 	if (!params || (s->kind && !s->target))
 		err = device_error(d, EINVAL, "its node params does not say what is behind it");
 	else if (!s->kind)
-		err = device_error(d, ENOTSUP, "the format %s can't be served; raw files and block devices can", params);
+		err = device_error(d, ENOTSUP, "the format %.32s can't be served; raw, qcow2, qcow, vhd, vmdk, qed and nbd can", params);
 	else
 		err = s->kind->open(d, s);
-	if (err)
+	if (err && err != -EAGAIN)
 		disk_close(d);
 	free(params);
 	return err;
@@ -131,7 +141,7 @@ static void disk_features(struct device *d, struct xs_batch *b)
 	put_size(d, b);
 }
 
-static int disk_resize(struct device *d)
+int disk_grown(struct device *d)
 {
 	struct disk *disk = disk_of(d);
 	uint64_t old = disk->storage.facts.bytes;
@@ -155,6 +165,13 @@ static int disk_resize(struct device *d)
 	err = device_announce(d, &b);
 	batch_free(&b);
 	return err;
+}
+
+static int disk_resize(struct device *d)
+{
+	struct storage *s = &disk_of(d)->storage;
+
+	return s->kind->look ? s->kind->look(s) : disk_grown(d);
 }
 
 /* --- connecting ------------------------------------------------------------------------------------- */
@@ -263,19 +280,16 @@ static int disk_connect(struct device *d)
 	}
 	err = s->kind->size(s);
 	err = err ? err : s->kind->connect(d, s);
-	d->own_fd = s->ring_fd;
+	d->own_fd = s->drain_fd;
 	m->storage = s->facts;
 	return err;
 }
 
 static unsigned int disk_descriptors(struct device *d, int *fds)
 {
-	const struct storage *s = &disk_of(d)->storage;
+	struct storage *s = &disk_of(d)->storage;
 
-	fds[STORAGE_FD_BUFFER] = s->buffer_fd;
-	fds[STORAGE_FD_RING] = s->ring_fd;
-	fds[STORAGE_FD_BACKING] = s->backing;
-	return STORAGE_FDS;
+	return s->kind->descriptors(s, fds);
 }
 
 static bool disk_drained(struct device *d)

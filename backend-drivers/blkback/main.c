@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "blkback.h"
 
@@ -26,7 +27,7 @@
 struct blk_memory *disk;
 struct blk_limits limits;
 
-static const struct storage_ops *const storage = &storage_uring_ops;
+static const struct storage_ops *storage;
 static struct io_list todo = STAILQ_HEAD_INITIALIZER(todo);
 static struct io *barrier;		/* runs alone */
 static unsigned int running;		/* operations of the storage */
@@ -98,7 +99,8 @@ static void prepare(struct io_list *fresh)
 		int status = blk_parse(&io->entry->request, &limits, &io->work, io->segment, &why);
 
 		STAILQ_REMOVE_HEAD(fresh, next);
-		io->done = io->stage = 0;
+		io->done = io->stage = io->parts = io->error = 0;
+		io->serial = io->refused = false;
 		if (status) {
 			refuse(io, status, why);
 			continue;
@@ -124,13 +126,30 @@ static void prepare(struct io_list *fresh)
 
 /* --- under way --------------------------------------------------------------------------------------- */
 
+static void put_part(struct io *io, enum storage_op op, uint32_t from, uint64_t bytes)
+{
+	storage->put(op, (uintptr_t)io, io->work.offset + from, bytes, io->buffer + from);
+	io->parts++;
+	running++;
+}
+
+/*
+ * One operation, or several for what the device can't take as one: the kernel would have to split it, which it does not
+ * do without a thread that may wait.
+ */
 static void put(struct io *io, enum storage_op op)
 {
-	bool data = op == STORAGE_READ || op == STORAGE_WRITE;
-	uint32_t done = data ? io->done : 0;
+	uint32_t most = disk->storage.most_bytes, bytes = io->work.bytes, part;
 
-	storage->put(op, (uintptr_t)io, io->work.offset + done, io->work.bytes - done, io->buffer + done);
-	running++;
+	if (op == STORAGE_FLUSH || op == STORAGE_DISCARD) {
+		put_part(io, op, 0, io->work.bytes);
+	} else if (io->serial || bytes <= most) {
+		put_part(io, op, io->done, bytes - io->done);
+	} else {
+		part = (bytes / ((bytes + most - 1) / most) + 4095) & ~4095u;
+		for (uint32_t from = 0; from < bytes; from += part)
+			put_part(io, op, from, bytes - from < part ? bytes - from : part);
+	}
 }
 
 static void finish(struct io *io, int status)
@@ -140,15 +159,6 @@ static void finish(struct io *io, int status)
 	queue_answer(io, status);
 }
 
-static void write_out(struct io *io)
-{
-	fault_point("write-copy");
-	if (data_copy(io, false))
-		put(io, STORAGE_WRITE);
-	else
-		refuse(io, BLKIF_RSP_ERROR, "its pages are not granted");
-}
-
 static void begin(struct io *io)
 {
 	switch (io->work.op) {
@@ -156,7 +166,10 @@ static void begin(struct io *io)
 		put(io, STORAGE_READ);
 		break;
 	case BLK_WRITE:
-		write_out(io);
+		if (io->refused)
+			refuse(io, BLKIF_RSP_ERROR, "its pages are not granted");
+		else
+			put(io, STORAGE_WRITE);
 		break;
 	case BLK_BARRIER:
 		barrier = io;
@@ -173,14 +186,27 @@ static void begin(struct io *io)
 
 static void dispatch(void)
 {
+	struct io_list ready = STAILQ_HEAD_INITIALIZER(ready);
+	unsigned int count = running;
 	struct io *io;
 
-	while ((io = STAILQ_FIRST(&todo)) != NULL && !barrier && running < STORAGE_OPS) {
-		if (io->work.op == BLK_BARRIER && running)
-			break;
-		if (io->work.segments && !data_reserve(io))
+	while ((io = STAILQ_FIRST(&todo)) != NULL && !barrier && count < STORAGE_OPS / 4) {
+		bool alone = io->work.op == BLK_BARRIER;
+
+		if ((alone && count) || (io->work.segments && !data_reserve(io)))
 			break;
 		STAILQ_REMOVE_HEAD(&todo, next);
+		STAILQ_INSERT_TAIL(&ready, io, next);
+		count++;
+		fault_point("write-copy");
+		if (io->work.op == BLK_WRITE)
+			data_copy(io, false);
+		if (alone)
+			break;
+	}
+	data_copied();
+	while ((io = STAILQ_FIRST(&ready)) != NULL) {
+		STAILQ_REMOVE_HEAD(&ready, next);
 		begin(io);
 	}
 	fault_point("begun");
@@ -195,7 +221,9 @@ static bool barrier_goes_on(struct io *io)
 	case 0:
 		if (!io->work.segments)
 			return false;
-		if (data_copy(io, false)) {
+		data_copy(io, false);
+		data_copied();
+		if (!io->refused) {
 			put(io, STORAGE_WRITE);
 		} else {
 			barrier = NULL;
@@ -210,36 +238,81 @@ static bool barrier_goes_on(struct io *io)
 	}
 }
 
-static void complete(struct io *io, int result)
+/* A part of a read or write has ended. True if that was the last, and all is done or has failed (io->error). */
+static bool data_ended(struct io *io, int result)
+{
+	if (result < 0 && !io->error)
+		io->error = result;
+	else if (!result && !io->error)
+		io->error = -ENODATA;
+	else if (result > 0)
+		io->done += result;
+	if (io->parts)
+		return false;
+	if (io->error || io->done == io->work.bytes)
+		return true;
+	/* Some part came short: the rest, or, not knowing which, all again. */
+	if (!io->serial && io->work.bytes > disk->storage.most_bytes)
+		io->done = 0;
+	io->serial = true;
+	put(io, io->work.op == BLK_READ ? STORAGE_READ : STORAGE_WRITE);
+	return false;
+}
+
+/* @read: gets the reads that are done but for the copies that data_copied() makes. */
+static void complete(struct io *io, int result, struct io_list *read)
 {
 	bool data = io->work.op == BLK_READ || io->work.op == BLK_WRITE || (io->work.op == BLK_BARRIER && io->stage == 1);
 
 	running--;
+	io->parts--;
 	fault_point("complete");
-	if (result == -EOPNOTSUPP && io->work.op != BLK_READ && io->work.op != BLK_WRITE) {
+	if (data && !data_ended(io, result))
+		return;
+	if (!data && result == -EOPNOTSUPP) {
 		finish(io, BLKIF_RSP_EOPNOTSUPP);
 		return;
 	}
-	if (result < 0 || (data && !result)) {
-		tell_media(io, result ? strerror(-result) : "what is behind the disk ends before it");
+	if (!data && result < 0)
+		io->error = result;
+	if (io->error) {
+		tell_media(io, io->error == -ENODATA ? "what is behind the disk ends before it" : strerror(-io->error));
 		finish(io, BLKIF_RSP_ERROR);
 		return;
 	}
-	if (data) {
-		io->done += result;
-		if (io->done < io->work.bytes) {
-			put(io, io->work.op == BLK_READ ? STORAGE_READ : STORAGE_WRITE);
-			return;
-		}
-	}
 	if (io->work.op == BLK_BARRIER && barrier_goes_on(io))
 		return;
-	if (io->work.op == BLK_READ && !data_copy(io, true)) {
-		refuse(io, BLKIF_RSP_ERROR, "its pages are not granted to be written");
+	if (io->work.op == BLK_READ) {
+		data_copy(io, true);
+		STAILQ_INSERT_TAIL(read, io, next);
 		return;
 	}
-	fault_point("data-done");
 	finish(io, BLKIF_RSP_OKAY);
+}
+
+/* What the storage has ended. True if there was something. */
+static bool complete_all(void)
+{
+	struct io_list read = STAILQ_HEAD_INITIALIZER(read);
+	bool busy = false;
+	struct io *io;
+	uint64_t tag;
+	int result;
+
+	while (storage->next(&tag, &result)) {
+		complete((struct io *)(uintptr_t)tag, result, &read);
+		busy = true;
+	}
+	data_copied();
+	fault_point("data-done");
+	while ((io = STAILQ_FIRST(&read)) != NULL) {
+		STAILQ_REMOVE_HEAD(&read, next);
+		if (io->refused)
+			refuse(io, BLKIF_RSP_ERROR, "its pages are not granted to be written");
+		else
+			finish(io, BLKIF_RSP_OKAY);
+	}
+	return busy;
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------- */
@@ -281,14 +354,24 @@ static void take_events(void)
 /* Until a guest, the storage or the keeper has something. */
 static void sleep_until_event(void)
 {
+	static const struct timespec hold_time = { .tv_nsec = HOLD_NS };
+	static bool timed_out;
 	struct pollfd fds[] = { { .fd = FD_EVENTS, .events = POLLIN }, { .fd = storage->fd(), .events = POLLIN } };
+	bool held = false, busy = false;
+	int n = 1;
 
 	for (unsigned int i = 0; i < disk->queues; i++)
-		if (queue_sleep(&queues[i]))
-			return;
-	fault_point("sleep");
-	if (running && (poll(fds, 2, -1) <= 0 || !fds[0].revents))
+		busy |= queue_sleep(&queues[i], timed_out, &held);
+	timed_out = false;
+	if (busy)
 		return;
+	fault_point("sleep");
+	if (running || held) {
+		n = ppoll(fds, running ? 2 : 1, held ? &hold_time : NULL, NULL);
+		timed_out = !n;
+		if (n <= 0 || !fds[0].revents)
+			return;
+	}
 	take_events();
 }
 
@@ -296,8 +379,6 @@ static void sleep_until_event(void)
 static bool pass(struct io_list *fresh)
 {
 	bool busy = !STAILQ_EMPTY(fresh);
-	uint64_t tag;
-	int result;
 
 	for (unsigned int i = 0; i < disk->queues; i++)
 		busy |= queue_take(&queues[i], fresh) > 0;
@@ -306,27 +387,29 @@ static bool pass(struct io_list *fresh)
 	dispatch();
 	storage->submit();
 	fault_point("submitted");
-	while (storage->next(&tag, &result)) {
-		complete((struct io *)(uintptr_t)tag, result);
-		busy = true;
-	}
+	busy |= complete_all();
 	for (unsigned int i = 0; i < disk->queues; i++)
 		queue_publish(&queues[i]);
 	return busy;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	static const struct worker_rule rules[] = { { SCMP_SYS(io_uring_enter), -1 } };
+	/* sysinfo is what qsort() asks for memory by. */
+	static const struct worker_rule rules[] = {
+		{ SCMP_SYS(io_uring_enter), -1 }, { SCMP_SYS(flock), -1 }, { SCMP_SYS(sysinfo), -1 }
+	};
 	struct io_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
 
-	worker_begin(BLK_LAYOUT);
+	worker_begin(argc, argv, BLK_LAYOUT);
+	prctl(PR_SET_TIMERSLACK, 1);
+	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	disk = worker_memory_own();
 	read_limits();
+	storage = disk->storage.kind == STORAGE_NBD ? &storage_nbd_ops : &storage_uring_ops;
 	storage->attach(&disk->storage, disk->readonly);
 	data_open();
 	queues_open(&fresh);
-	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	worker_ready();
 	for (;;)
 		if (!pass(&fresh))

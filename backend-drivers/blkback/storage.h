@@ -20,17 +20,22 @@
 #include <stdint.h>
 
 #define STORAGE_BUFFER	(4u << 20)	/* bytes of a disk's buffer: bounds what is under way */
-#define STORAGE_OPS	1024u		/* under way at once, at most */
+#define STORAGE_OPS	2048u		/* under way at once, at most: 512 requests, one of them in parts for each page of the buffer */
 
-/* Descriptors of the worker, from FD_OWN on. */
+/* Descriptors of the worker, from FD_OWN on; what is behind the buffer is the kind's own. */
 enum storage_fd { STORAGE_FD_BUFFER, STORAGE_FD_RING, STORAGE_FD_BACKING, STORAGE_FDS };
+
+enum storage_number { STORAGE_URING, STORAGE_NBD };
 
 /* In the shared memory: what the keeper tells the worker. `bytes` changes when the disk grows. */
 struct storage_shared {
 	uint64_t bytes;
 	uint32_t sector_bytes;		/* the smallest piece of I/O: 512 to 4096 */
 	uint32_t physical_bytes;	/* a hint for the guest */
+	uint32_t most_bytes;		/* the largest piece of I/O that is not split further down; a multiple of 4096 */
 	uint32_t discard_bytes, discard_alignment;	/* granularity, and offset of the first; 0 where unknown */
+	uint32_t kind;			/* enum storage_number */
+	uint32_t pad;
 	uint64_t base;			/* uring: the buffer's address as the ring knows it */
 	struct io_uring_params params;	/* uring: for mmap() */
 };
@@ -48,27 +53,41 @@ struct storage {
 	bool can_discard;
 	struct storage_shared facts;	/* bytes, sectors, discard */
 	char *target;			/* as it is called in messages */
+	char format[16];		/* the word before it */
+	bool discard;			/* wanted, if it can be */
+	void *own;			/* the kind's */
 	/* Of a connection: */
 	void *buffer;
 	int buffer_fd, ring_fd;
+	int drain_fd;			/* readable when it is worth to ask drained() again */
 	struct io_uring ring;
 };
 
 struct storage_kind {
 	const char *const *formats;	/* the words before the : of `params`, NULL at the end */
-	/* Opens s->target and fills s->facts. 0 or -errno with device_error(). */
+	/*
+	 * Opens s->target and fills s->facts. 0 or -errno with device_error(). -EAGAIN: it takes a while, device_look() is
+	 * called when there is more to know, and this again by that.
+	 */
 	int (*open)(struct device *d, struct storage *s);
 	void (*close)(struct storage *s);
 	/* For a connection: makes the buffer and all that workers need. 0 or -errno with device_error(). */
 	int (*connect)(struct device *d, struct storage *s);
 	void (*disconnect)(struct storage *s);
-	/* The worker is dead. Has its I/O ended? If not, s->ring_fd gets readable when to ask again. */
+	/* The worker's descriptors; returns how many. */
+	unsigned int (*descriptors)(struct storage *s, int *fds);
+	/* The worker is dead. Has its I/O ended? If not, s->drain_fd gets readable when to ask again. */
 	bool (*drained)(struct storage *s);
 	/* How large it is now: s->facts.bytes. 0 or -errno. */
 	int (*size)(struct storage *s);
+	/* Asks what the size is, where that takes a while: disk_grown() is called when it is another. May be NULL. */
+	int (*look)(struct storage *s);
 };
 
-extern const struct storage_kind storage_uring_kind;
+extern const struct storage_kind storage_uring_kind, storage_nbd_kind;
+
+/* kind.c: size() says something new; tells worker and guest. 0 or -errno. */
+int disk_grown(struct device *d);
 
 /* --- the worker's half ---------------------------------------------------------------------------- */
 
@@ -90,6 +109,6 @@ struct storage_ops {
 	int (*fd)(void);
 };
 
-extern const struct storage_ops storage_uring_ops;
+extern const struct storage_ops storage_uring_ops, storage_nbd_ops;
 
 #endif

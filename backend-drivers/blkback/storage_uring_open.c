@@ -73,12 +73,16 @@ static void learn(struct storage *s, const struct stat *st)
 {
 	int logical = 512;
 	unsigned int physical = 0;
+	uint64_t most = STORAGE_BUFFER;
 
 	if (s->is_block) {
 		ioctl(s->backing, BLKSSZGET, &logical);
 		ioctl(s->backing, BLKPBSZGET, &physical);
-		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0;
+		/* Holes are punched by writing zeroes in a way that frees: a device that only discards has none. */
+		s->can_discard = !s->readonly && from_sysfs(st, "discard_max_bytes") > 0 &&
+				 from_sysfs(st, "write_zeroes_max_bytes") > 0;
 		s->facts.discard_bytes = from_sysfs(st, "discard_granularity");
+		most = from_sysfs(st, "max_sectors_kb") * 1024 & ~4095ull;
 	} else {
 		logical = file_sector(s);
 		/* Behind the end of the file there is nothing to lose: does it have holes at all? */
@@ -86,6 +90,7 @@ static void learn(struct storage *s, const struct stat *st)
 							    st->st_size + 4096, 4096);
 		s->facts.discard_bytes = st->st_blksize;
 	}
+	s->facts.most_bytes = most && most < STORAGE_BUFFER ? most : STORAGE_BUFFER;
 	s->facts.sector_bytes = logical;
 	s->facts.physical_bytes = physical < (unsigned int)logical ? (unsigned int)logical : physical;
 }
@@ -161,7 +166,7 @@ static int connect_it(struct device *d, struct storage *s)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
-		.cq_entries = 4 * STORAGE_OPS,
+		.cq_entries = 2 * STORAGE_OPS,
 	};
 	struct iovec iov;
 	int err;
@@ -178,7 +183,7 @@ static int connect_it(struct device *d, struct storage *s)
 	err = io_uring_queue_init_params(SUBMISSIONS, &s->ring, &p);
 	if (err)
 		return device_error(d, -err, "no io_uring: %s", strerror(-err));
-	s->ring_fd = s->ring.ring_fd;
+	s->ring_fd = s->drain_fd = s->ring.ring_fd;
 	fcntl(s->ring_fd, F_SETFD, FD_CLOEXEC);
 	iov = (struct iovec){ s->buffer, STORAGE_BUFFER };
 	err = io_uring_register_buffers(&s->ring, &iov, 1);
@@ -190,6 +195,14 @@ static int connect_it(struct device *d, struct storage *s)
 	s->facts.base = (uintptr_t)s->buffer;
 	s->facts.params = p;
 	return 0;
+}
+
+static unsigned int descriptors(struct storage *s, int *fds)
+{
+	fds[STORAGE_FD_BUFFER] = s->buffer_fd;
+	fds[STORAGE_FD_RING] = s->ring_fd;
+	fds[STORAGE_FD_BACKING] = s->backing;
+	return STORAGE_FDS;
 }
 
 static bool drained(struct storage *s)
@@ -209,5 +222,5 @@ static const char *const formats[] = { "aio", "raw", "phy", "file", NULL };
 
 const struct storage_kind storage_uring_kind = {
 	.formats = formats, .open = open_it, .close = close_it, .connect = connect_it, .disconnect = disconnect_it,
-	.drained = drained, .size = size,
+	.descriptors = descriptors, .drained = drained, .size = size,
 };

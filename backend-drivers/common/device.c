@@ -153,10 +153,15 @@ static void fail(struct device *d, enum xenbus_state state)
 
 static bool prepare(struct device *d)
 {
+	int err;
+
 	if (d->opened)
 		return true;
-	if (d->kind->open(d)) {
-		fail(d, XenbusStateClosed);
+	err = d->kind->open(d);
+	d->opening = err == -EAGAIN;
+	if (err) {
+		if (!d->opening)
+			fail(d, XenbusStateClosed);
 		return false;
 	}
 	return d->opened = true;
@@ -241,9 +246,9 @@ void device_give_up(struct device *d, const char *format, ...)
 
 static void device_close(struct device *d)
 {
-	if (d->opened)
+	if (d->opened || d->opening)
 		d->kind->close(d);
-	d->opened = false;
+	d->opened = d->opening = false;
 }
 
 static void device_free(struct device *d)
@@ -306,7 +311,7 @@ void device_look(struct device *d)
 	batch_free(&b);
 	if (!d->draining && back) {
 		step(d, number(back), number(front), number(online));
-		d->looked_at = !d->predecessor_source;
+		d->looked_at = !d->predecessor_source && !d->opening;
 		if (d->kind->changed && d->opened)
 			d->kind->changed(d);
 	} else if (!d->draining && (!d->connected || disconnect(d))) {

@@ -36,7 +36,10 @@ struct backend_kind {
 	size_t own_size;		/* bytes of device.own */
 	uint32_t layout;		/* of its part of the memory; another number for each change of it */
 
-	/* Opens what is behind the device, as the nodes of its backend say. */
+	/*
+	 * Opens what is behind the device, as the nodes of its backend say. -EAGAIN: it takes a while; when there is more to
+	 * know, it calls device_look(), by which this is called again, or close().
+	 */
 	int (*open)(struct device *d);
 	/* Puts the nodes that a frontend reads before it connects (features); they go out together with state 2. */
 	void (*features)(struct device *d, struct xs_batch *b);
@@ -62,6 +65,7 @@ struct backend_kind {
 	void (*close)(struct device *d);
 
 	/* All of these may be NULL. */
+	void (*left)(uint32_t domid, uint32_t devid);	/* it went while there was no keeper: remove what it has left */
 	void (*changed)(struct device *d);	/* a node of the backend may have changed */
 	int (*resize)(struct device *d);	/* asked for by xl: what is behind the device may have another size */
 	void (*message)(struct device *d, const struct message *m, size_t size);	/* MESSAGE_OWN and above */
@@ -85,7 +89,7 @@ struct device {
 	char front[192];
 	unsigned int slot;		/* lowest free number: makes the worker's uid */
 
-	bool opened, connected, serving, failed, looked_at, draining;
+	bool opening, opened, connected, serving, failed, looked_at, draining;
 	bool resuming;			/* the keeper has come back, the frontend is connected already */
 	int own_fd;			/* see drained(); -1 */
 
@@ -93,6 +97,7 @@ struct device {
 	size_t memory_size;
 	int memory_fd, events_fd, grants_fd;
 	int bell;			/* local event channel, the other end of memory->doorbell; 0 for none */
+	unsigned int prepared;		/* pages of grants, mapped or to be mapped by the worker */
 	struct event_source *drain_source, *predecessor_source;
 	int predecessor;		/* pidfd of a killed keeper's worker that has not ended yet; -1 for none */
 
@@ -103,6 +108,8 @@ struct device {
 	unsigned int deaths;		/* by themselves, without a READY between */
 	unsigned int crashes;		/* by other signals than SIGKILL */
 	int upgrade_client;		/* waits for the answer "ok" */
+	unsigned int lines;		/* of its in the log, in the minute that began then */
+	uint64_t lines_ns;
 };
 
 struct keeper_options {
@@ -111,6 +118,7 @@ struct keeper_options {
 	const char *log_file;
 	const char *pid_file;
 	uint32_t first_uid;
+	uint32_t nbd_wait_s;		/* how long requests wait for a lost server */
 	bool foreground;
 };
 extern struct keeper_options options;
@@ -175,6 +183,8 @@ int device_announce(struct device *d, struct xs_batch *b);
 int device_memory(struct device *d, const char *connection, size_t own);
 void *device_memory_own(struct device *d);
 void device_forget_predecessor(struct device *d);
+/* Removes the files of devices that went while there was no keeper. */
+void memory_clean(void);
 /* Closes and removes it, with the event channels and grants. */
 void device_memory_end(struct device *d);
 /* An event channel of the frontend: the local port, or -errno with device_error(). */

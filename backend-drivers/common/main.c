@@ -21,14 +21,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../../dom0-tools/common/daemon.h"
+#include "../nbd/jail.h"
 #include "keeper.h"
 
 #define WORKER_DIR	"../libexec/xenolith"	/* from the folder of this program */
+#define NBD_WAIT	60
+#define NBD_WAIT_MOST	86400u
 #define FIRST_UID	61000	/* none of these is a user of Debian's */
 
 struct keeper_options options = {
 	.run_dir = "/var/run/xen", .log_file = "/var/log/xen/backendd.log",
-	.first_uid = FIRST_UID,
+	.first_uid = FIRST_UID, .nbd_wait_s = NBD_WAIT,
 };
 struct xs_handle *store;
 uint32_t own_domid;
@@ -43,8 +46,9 @@ static void usage(int status)
 		"  -l, --log=FILE         the log (%s)\n"
 		"  -p, --pid-file=FILE    write the number of the process there\n"
 		"  -w, --workers=FOLDER   where the programs of the workers are (%s)\n"
-		"  -u, --first-uid=UID    the first of the user numbers that workers get (%u)\n",
-		"/var/log/xen/backendd.log", WORKER_DIR " from here", FIRST_UID);
+		"  -u, --first-uid=UID    the first of the user numbers that workers get (%u)\n"
+		"  -n, --nbd-wait=SECONDS how long requests wait for an NBD server that is away (%u)\n",
+		"/var/log/xen/backendd.log", WORKER_DIR " from here", FIRST_UID, NBD_WAIT);
 	exit(status);
 }
 
@@ -53,12 +57,13 @@ static void read_options(int argc, char **argv)
 	static const struct option list[] = {
 		{ "interactive", no_argument, NULL, 'i' }, { "log", required_argument, NULL, 'l' },
 		{ "pid-file", required_argument, NULL, 'p' }, { "workers", required_argument, NULL, 'w' },
-		{ "first-uid", required_argument, NULL, 'u' }, { "ask", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "first-uid", required_argument, NULL, 'u' }, { "nbd-wait", required_argument, NULL, 'n' },
+		{ "ask", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	char *end;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "a:il:p:w:u:h", list, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "a:il:n:p:w:u:h", list, NULL)) != -1)
 		switch (c) {
 		case 'a':
 			exit(control_ask(optarg));
@@ -78,6 +83,13 @@ static void read_options(int argc, char **argv)
 			options.first_uid = strtoul(optarg, &end, 10);
 			if (*end || !options.first_uid || options.first_uid > 0x7fffffff) {
 				fprintf(stderr, "backendd: \"%s\" is no user number\n", optarg);
+				exit(1);
+			}
+			break;
+		case 'n':
+			options.nbd_wait_s = strtoul(optarg, &end, 10);
+			if (*end || !*optarg || options.nbd_wait_s > NBD_WAIT_MOST) {
+				fprintf(stderr, "backendd: \"%s\" is no number of seconds up to %u\n", optarg, NBD_WAIT_MOST);
 				exit(1);
 			}
 			break;
@@ -156,6 +168,8 @@ static void signal_event(void *context, uint32_t events)
 		d = device_of_pid(pid);
 		if (d)
 			worker_ended(d, status);
+		else
+			jail_ended(pid, status);
 	}
 }
 
@@ -182,6 +196,7 @@ static __attribute__((noreturn)) void keeper(int ready_pipe, const sigset_t *mas
 	text = xs_read(store, XBT_NULL, "domid", NULL);
 	own_domid = text ? strtoul(text, NULL, 10) : 0;
 	free(text);
+	memory_clean();
 	err = devices_start();
 	if (err) {
 		log_line("the store can't be watched: %s", strerror(-err));

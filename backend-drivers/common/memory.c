@@ -11,6 +11,7 @@
  * the worker, whose system call filter knows no ioctl of gntdev, can only mmap() what was prepared for its own device.
  * A mapping can be made once, and lives in the process that made it; so a new worker gets a new descriptor.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,6 +36,8 @@
 #define GNTCOPY_SOURCE_GREF	1
 #define GNTCOPY_DEST_GREF	2
 #define GNTST_GENERAL_ERROR	-1
+
+#define PREPARED_MOST	32768u		/* pages of grants that a worker may have: each costs dom0 a little memory */
 
 static int bells = -1;		/* the keeper's ends of the doorbells */
 
@@ -127,6 +130,7 @@ int device_new_grants(struct device *d)
 	if (d->grants_fd >= 0)
 		close(d->grants_fd);
 	d->grants_fd = fd;
+	d->prepared = 0;
 	return 0;
 }
 
@@ -180,13 +184,41 @@ int device_memory(struct device *d, const char *connection, size_t own)
 		snprintf(d->memory->name, sizeof(d->memory->name), "%s", d->name);
 		shared_store(&d->memory->magic, BACKEND_MAGIC);
 	}
-	d->memory->uid = options.first_uid + d->slot;
-	snprintf(d->memory->root, sizeof(d->memory->root), "%s/backendd/empty", options.run_dir);
 	err = open_events(d);
 	err = err ? err : device_new_grants(d);
 	if (err)
 		device_memory_end(d);
 	return err ? err : same;
+}
+
+void memory_clean(void)
+{
+	char folder[200], path[600], kind[16];
+	uint32_t domid, devid;
+	struct dirent *e;
+	int end;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "%s/backendd", options.run_dir);
+	dir = opendir(folder);
+	while (dir && (e = readdir(dir)) != NULL) {
+		char *state;
+
+		if (sscanf(e->d_name, "%15[a-z]-%u-%u%n", kind, &domid, &devid, &end) != 3 || e->d_name[end])
+			continue;
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u/%u/state", own_domid, kind, domid, devid);
+		state = xs_read(store, XBT_NULL, path, NULL);
+		if (!state && errno == ENOENT) {
+			snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+			unlink(path);
+			for (const struct backend_kind *const *k = backend_kinds; *k; k++)
+				if (!strcmp((*k)->name, kind) && (*k)->left)
+					(*k)->left(domid, devid);
+		}
+		free(state);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 void *device_memory_own(struct device *d)
@@ -253,7 +285,7 @@ void device_serve_map(struct device *d, struct message *m)
 		} refs[MESSAGE_ITEMS];
 	} map = { .count = m->count };
 
-	if (!m->count || m->count > MESSAGE_ITEMS) {
+	if (!m->count || m->count > MESSAGE_ITEMS || d->prepared + m->count > PREPARED_MOST) {
 		m->error = EINVAL;
 		return;
 	}
@@ -263,6 +295,7 @@ void device_serve_map(struct device *d, struct message *m)
 	}
 	m->error = ioctl(d->grants_fd, IOCTL_MAP_GRANT_REF, &map) ? errno : 0;
 	m->index = map.index;
+	d->prepared += m->error ? 0 : m->count;
 }
 
 void device_serve_unmap(struct device *d, const struct message *m)
@@ -272,7 +305,8 @@ void device_serve_unmap(struct device *d, const struct message *m)
 		uint32_t count, pad;
 	} unmap = { .index = m->index, .count = m->count };
 
-	ioctl(d->grants_fd, IOCTL_UNMAP_GRANT_REF, &unmap);
+	if (!ioctl(d->grants_fd, IOCTL_UNMAP_GRANT_REF, &unmap))
+		d->prepared -= m->count;
 }
 
 /* A piece that lies outside of the buffer or of a page is refused here, and not looked at by the kernel. */

@@ -3,9 +3,9 @@
  * A worker's rights, given up one after the other: what is asked of the kernel after this is what worker.h lists, and the
  * rest kills the worker, which costs its own device alone. In this order, for each step needs rights that the next takes:
  *
- * 1. limits: no core, no file that grows beyond what is open, few processes (the kernel's own I/O threads count);
- * 2. an empty root folder;
- * 3. its own user without groups, so without capabilities; no new privileges; the end together with the keeper;
+ * 1. an empty root folder;
+ * 2. its own user without groups, so without capabilities; no new privileges; the end together with the keeper;
+ * 3. limits: no core, no more descriptors, few processes (the kernel's own I/O threads count);
  * 4. the filter, for all threads that there are, and no more can be made. Calls whose answer does not depend on arguments
  *    come first: the kernel keeps a table of those.
  */
@@ -63,25 +63,28 @@ static void filter(const struct worker_rule *more, unsigned int count)
 	seccomp_release(f);
 }
 
-void worker_sandbox(const struct worker_rule *more, unsigned int count, size_t memory_most)
+void worker_leave(uint32_t uid, const char *root)
 {
 	char byte;
 
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NPROC, PROCESSES);
-	limit(RLIMIT_NOFILE, FD_OWN + WORKER_OWN_FDS);
-	if (memory_most)
-		limit(RLIMIT_AS, memory_most);
-	if (chroot(memory->root) || chdir("/"))
-		worker_die("the worker can't go to its empty folder %s: %m", memory->root);
-	if (setgroups(0, NULL) || setresgid(memory->uid, memory->uid, memory->uid) ||
-	    setresuid(memory->uid, memory->uid, memory->uid))
-		worker_die("the worker can't become user %u: %m", memory->uid);
+	if (chroot(root) || chdir("/"))
+		worker_die("the worker can't go to its empty folder %s: %m", root);
+	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		worker_die("the worker can't become user %u: %m", uid);
 	prctl(PR_SET_DUMPABLE, 0);
 	/* The change of user has undone this; and if the keeper died meanwhile, its end of the socket is closed. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || recv(FD_CONTROL, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		_exit(4);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		worker_die("the worker can't renounce privileges: %m");
+}
+
+void worker_sandbox(const struct worker_rule *more, unsigned int count, size_t memory_most)
+{
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NPROC, PROCESSES);
+	limit(RLIMIT_NOFILE, FD_OWN + WORKER_OWN_FDS);
+	if (memory_most)
+		limit(RLIMIT_AS, memory_most);
 	filter(more, count);
 }

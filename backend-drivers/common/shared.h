@@ -7,7 +7,9 @@
  * behind (at BACKEND_OWN) belongs to the kind of device, whose journal it holds. The rules:
  *
  * 1. The keeper writes the head before it starts a worker; afterwards only `starts`, `died_ns` and what is marked.
- * 2. The worker writes its kind's part and `ready`. The keeper believes nothing that it reads there.
+ * 2. The worker writes its kind's part and `ready`. The keeper believes nothing that it reads there. Nor may a worker
+ *    that has rights left: its predecessor may have been taken over by its guest. So a worker gives them up first, by what
+ *    the keeper says in its arguments (worker.h), and what it reads afterwards can only harm its own device.
  * 3. A worker can be killed between any two instructions, so a fact is one aligned store, made after what it speaks of.
  */
 #ifndef BACKEND_SHARED_H
@@ -27,13 +29,11 @@ struct backend_memory {
 	uint32_t layout;		/* the kind's: a memory of another layout is not taken over */
 	uint64_t size;			/* bytes, this head included */
 	uint32_t domid, devid;
-	uint32_t uid;			/* what the worker becomes */
 	uint32_t doorbell;		/* local event channel by which the keeper says: look at FD_CONTROL */
 	uint32_t starts;		/* of workers on this connection, the running one included */
 	uint32_t ready;			/* the worker's: the start that has come up */
 	uint64_t died_ns;		/* CLOCK_MONOTONIC when the last worker's death was noticed, 0 for none */
 	char name[64];			/* for messages: "qdisk 3/51712" */
-	char root[64];			/* an empty folder, to be the worker's root */
 	char connection[2048];		/* what the frontend wrote into the store: of another connection, another journal */
 	uint32_t fault_left;		/* test build: passes of that fault point until it kills */
 	char fault_point[32];

@@ -24,14 +24,16 @@
 
 #define STARTS_MOST	8
 #define CRASHES_MOST	100
+#define LINES_MOST	60u	/* in the log, of a worker in a minute */
+#define MINUTE_NS	60000000000ull
 #define HIGH_FD		100	/* above all that the child puts in place */
 
 static __attribute__((noreturn)) void become_worker(struct device *d, int control, pid_t keeper)
 {
 	int fds[FD_OWN + WORKER_OWN_FDS - FD_CONTROL] = { control, d->memory_fd, d->events_fd, d->grants_fd };
 	int count = 4 + d->kind->descriptors(d, fds + 4);
-	char path[512], name[] = "PATH=/";
-	char *argv[] = { (char *)d->kind->worker, d->name, NULL }, *environment[] = { name, NULL };
+	char path[512], uid[16], root[512], name[] = "PATH=/";
+	char *argv[] = { (char *)d->kind->worker, d->name, uid, root, NULL }, *environment[] = { name, NULL };
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	sigset_t none;
 
@@ -51,6 +53,8 @@ static __attribute__((noreturn)) void become_worker(struct device *d, int contro
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(path, sizeof(path), "%s/%s", options.worker_dir, d->kind->worker);
+	snprintf(uid, sizeof(uid), "%u", options.first_uid + d->slot);
+	snprintf(root, sizeof(root), "%s/backendd/empty", options.run_dir);
 	execve(path, argv, environment);
 	_exit(127);
 }
@@ -171,6 +175,21 @@ static void ready(struct device *d)
 		device_ready(d);
 }
 
+/* A worker is not trusted with the log's size. */
+static void log_worker(struct device *d, const char *text)
+{
+	uint64_t now = now_ns();
+
+	if (now - d->lines_ns > MINUTE_NS) {
+		if (d->lines > LINES_MOST)
+			log_line("%s: %u more lines were left out", d->name, d->lines - LINES_MOST);
+		d->lines_ns = now;
+		d->lines = 0;
+	}
+	if (d->lines++ < LINES_MOST)
+		log_line("%s: %s", d->name, text);
+}
+
 static void worker_says(void *context, uint32_t events)
 {
 	struct device *d = context;
@@ -196,7 +215,7 @@ static void worker_says(void *context, uint32_t events)
 		ready(d);
 		break;
 	case MESSAGE_LOG:
-		log_line("%s: %s", d->name, m.text);
+		log_worker(d, m.text);
 		break;
 	case MESSAGE_MISBEHAVES:
 		device_give_up(d, "its frontend misbehaves: %s; the device is closed", m.text);

@@ -67,15 +67,16 @@ void worker_die(const char *format, ...)
 	_exit(1);
 }
 
-void worker_begin(uint32_t layout)
+void worker_begin(int argc, char **argv, uint32_t layout)
 {
-	struct backend_memory *head = mmap(NULL, BACKEND_OWN, PROT_READ, MAP_SHARED, FD_MEMORY, 0);
+	struct backend_memory *head = argc == 4 ? mmap(NULL, BACKEND_OWN, PROT_READ, MAP_SHARED, FD_MEMORY, 0) : MAP_FAILED;
 
 	if (head == MAP_FAILED) {
 		static const char text[] = "this program is started by backendd, see backendd(8)\n";
 
 		_exit(write(2, text, sizeof(text) - 1) > 0 ? 2 : 3);
 	}
+	worker_leave(strtoul(argv[2], NULL, 10), argv[3]);
 	if (head->magic != BACKEND_MAGIC || head->layout != layout)
 		worker_die("the worker's program and backendd are of different versions: restart backendd");
 	memory = mmap(NULL, head->size, PROT_READ | PROT_WRITE, MAP_SHARED, FD_MEMORY, 0);
@@ -162,6 +163,12 @@ void worker_unmap(void *p, unsigned int count, uint64_t index)
 void worker_notify(uint32_t port)
 {
 	ioctl(FD_EVENTS, EVTCHN_NOTIFY, &port);
+}
+
+void worker_unmask(uint32_t port)
+{
+	if (write(FD_EVENTS, &port, sizeof(port)) < 0)
+		worker_die("its event channel %u can't be unmasked: %m", port);
 }
 
 #ifdef FAULT_POINTS

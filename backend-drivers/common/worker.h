@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker's side of the keeper: how it comes up, what it may ask, how it gives up its rights. A worker's main() calls
- * worker_begin(), opens and maps what it needs, then worker_sandbox(), then worker_ready(), then serves.
+ * worker_begin(), makes its threads, if it has any, calls worker_sandbox(), opens and maps what it needs, calls
+ * worker_ready(), then serves. What is in the memory is not to be believed before worker_sandbox(): shared.h, 2.
  */
 #ifndef BACKEND_WORKER_H
 #define BACKEND_WORKER_H
@@ -15,8 +16,11 @@
 
 extern struct backend_memory *memory;
 
-/* Maps the memory. Does not come back if something is wrong; @layout is the kind's (struct backend_kind). */
-void worker_begin(uint32_t layout);
+/*
+ * Becomes the user and goes to the empty root folder that the keeper's arguments say, and maps the memory. Does not come
+ * back if something is wrong; @layout is the kind's (struct backend_kind).
+ */
+void worker_begin(int argc, char **argv, uint32_t layout);
 static inline void *worker_memory_own(void)
 {
 	return (char *)memory + BACKEND_OWN;
@@ -48,16 +52,18 @@ void worker_unmap(void *p, unsigned int count, uint64_t index);
 
 /* Event channels: FD_EVENTS. */
 void worker_notify(uint32_t port);
+void worker_unmask(uint32_t port);
 
 /* A system call that a worker keeps. */
 struct worker_rule {
 	int call;			/* SCMP_SYS(...) */
 	long second;			/* -1: any; else the value of its second argument (ioctl's and fcntl's command) */
 };
+/* The first half of that, for worker_begin(): root folder empty, own uid without groups and capabilities. */
+void worker_leave(uint32_t uid, const char *root);
 /*
- * Gives up what a worker does not need: root folder empty, its own uid without groups and capabilities, limits, and a
- * filter of system calls that kills. The calls that all workers need are in; @more are the kind's. @memory_most: bytes
- * of address space, 0 for no limit. Does not come back if it fails.
+ * The second half: limits, and a filter of system calls that kills. The calls that all workers need are in; @more are
+ * the kind's. @memory_most: bytes of address space, 0 for no limit. Does not come back if it fails.
  */
 void worker_sandbox(const struct worker_rule *more, unsigned int count, size_t memory_most);
 

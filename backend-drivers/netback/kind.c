@@ -285,9 +285,13 @@ static int network_connect(struct device *d)
 		return device_error(d, -err, "its interface can't be set to what the frontend takes: %s", strerror(-err));
 	for (unsigned int i = 0; i < queues && !err; i++)
 		err = open_queue(d, i, &wishes[i], &card->queue[i]);
-	if (!err)
-		make_buffers(d, card);
-	return err;
+	if (err)
+		return err;
+	make_buffers(d, card);
+	/* It went off with the keeper that was killed, and the frontend is connected still. */
+	if (d->resuming)
+		tap_carrier(n->tap[0], true);
+	return 0;
 }
 
 static unsigned int network_descriptors(struct device *d, int *fds)
@@ -315,6 +319,19 @@ static void network_close(struct device *d)
 	n->tap[0] = -1;
 }
 
+/* The tap outlived the keeper that made it. One that a script has renamed is not found; it has no carrier and does nothing. */
+static void network_left(uint32_t domid, uint32_t devid)
+{
+	char name[IF_NAMESIZE], path[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "vif%u.%u", domid, devid);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", name);
+	fd = access(path, F_OK) ? -1 : tap_make(name);
+	if (fd >= 0)
+		tap_remove(fd);
+}
+
 const struct backend_kind netback_kind = {
 	.name = "netback",
 	.worker = "netback",
@@ -327,5 +344,6 @@ const struct backend_kind netback_kind = {
 	.ready = network_ready,
 	.disconnect = network_disconnect,
 	.close = network_close,
+	.left = network_left,
 	.changed = network_changed,
 };

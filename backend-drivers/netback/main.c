@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * netback: serves one network card, as its backendd tells it. A thread for each queue; they share nothing but the rate and
- * the multicast groups. All of them are there before the worker gives up its rights, for it can make none after that.
+ * the multicast groups. All of them are there before the worker's last rights go, for it can make none after that; they wait
+ * then until their queues are open.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,10 +16,11 @@
 static struct card card = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static pthread_barrier_t start;
 
+/* @queue: where the queue will be. */
 static void *run(void *queue)
 {
 	pthread_barrier_wait(&start);
-	queue_run(queue);
+	queue_run(*(struct queue **)queue);
 }
 
 /* For all queues; see card.h. */
@@ -68,23 +70,25 @@ static void start_threads(struct queue **queues, unsigned int count)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	pthread_barrier_init(&start, NULL, count);
 	for (unsigned int i = 1; i < count; i++)
-		if (pthread_create(&thread, &attr, run, queues[i]))
+		if (pthread_create(&thread, &attr, run, &queues[i]))
 			worker_die("no thread for queue %u: %m", i);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	struct queue *queues[CARD_QUEUES_MAX];
+	static struct queue *queues[CARD_QUEUES_MAX];
 	unsigned int count;
 
-	worker_begin(CARD_LAYOUT);
+	worker_begin(argc, argv, CARD_LAYOUT);
 	card.memory = worker_memory_own();
 	card.domid = memory->domid;
-	count = card.memory->queue_count;
-	open_queues(queues, count);
+	count = shared_load(&card.memory->queue_count);
+	if (!count || count > CARD_QUEUES_MAX)
+		worker_die("backendd gave it %u queues", count);
 	start_threads(queues, count);
 	worker_sandbox(queue_calls, queue_calls_count, MEMORY_MOST);
+	open_queues(queues, count);
 	worker_ready();
-	run(queues[0]);
+	run(&queues[0]);
 	return 0;
 }

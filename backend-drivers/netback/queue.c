@@ -45,10 +45,6 @@ _Static_assert(sizeof(struct copy) == 24 && sizeof(struct copy_call) == 16, "gnt
 #define RX_PAGES	NET_SLOTS
 #define RX_PACKETS	NET_SLOTS	/* read from the tap at a time, those that are dropped included */
 #define FRAME_PAGES	(NET_FRAME_MAX / NET_PAGE)
-/* Answers to a few small packets wait for each other, for each showing costs the guest an interrupt. */
-#define LAZY_REQUESTS	32u
-#define LAZY_BYTES	16384u
-#define LAZY_NS		200000
 #define CUT_PAGES	(2 * FRAME_PAGES)
 #define HELD_PAGE	(1 + RX_PAGES + FRAME_PAGES)
 #define CUT_PAGE	(HELD_PAGE + 1 + FRAME_PAGES)
@@ -63,7 +59,6 @@ struct queue {
 	int tap, events, epoll;
 	uint32_t masked[2];		/* ports with an event that was taken and not yet unmasked */
 	unsigned int masked_count;
-	uint32_t unshown_bytes;		/* of packets whose answers are not shown yet */
 	bool tap_ready;			/* the tap may have a packet */
 	bool burst;			/* the tap is likely to have more than one packet */
 	bool tap_last;			/* it was the tap that woke us last */
@@ -228,21 +223,6 @@ static void send_one(struct queue *q, unsigned int number)
 	}
 }
 
-/* Shows the answers to what was sent. */
-static void show_sent(struct queue *q)
-{
-	q->unshown_bytes = 0;
-	if (net_tx_show(&q->tx, &q->shared->journal)) {
-		fault_point("net-tx-shown");
-		notify(q, q->shared->tx_port);
-	}
-}
-
-static uint32_t unshown(const struct queue *q)
-{
-	return q->shared->journal.tx.done - q->shared->journal.tx.shown;
-}
-
 /* Gives back what is more than the rate allows, and says until when. */
 static void limit_rate(struct queue *q)
 {
@@ -277,13 +257,13 @@ static bool send_some(struct queue *q)
 		return false;
 	do_copies(q, plan_tx_copies(q));
 	fault_point("net-tx-copied");
-	for (unsigned int i = 0; i < packets; i++) {
-		q->unshown_bytes += q->tx_batch.packet[i].size;
+	for (unsigned int i = 0; i < packets; i++)
 		send_one(q, i);
-	}
 	fault_point("net-tx-sent");
-	if (unshown(q) >= LAZY_REQUESTS || q->unshown_bytes >= LAZY_BYTES)
-		show_sent(q);
+	if (net_tx_show(&q->tx, &q->shared->journal)) {
+		fault_point("net-tx-shown");
+		notify(q, q->shared->tx_port);
+	}
 	return true;
 }
 
@@ -349,8 +329,6 @@ static void finish_rx(struct queue *q, unsigned int copies)
 	if (net_rx_show(&q->rx, &q->shared->journal, &q->rx_batch)) {
 		fault_point("net-rx-shown");
 		notify(q, q->shared->rx_port);
-		/* It is interrupted anyway. */
-		show_sent(q);
 	}
 }
 
@@ -506,22 +484,17 @@ static void unmask_events(struct queue *q)
 
 static void wait_for_work(struct queue *q)
 {
-	struct timespec limit = { 0, LAZY_NS };
 	struct epoll_event e[2];
-	bool limited = q->sleep_until || unshown(q);
+	struct timespec limit;
 	int got;
 
 	unmask_events(q);
 	if (q->sleep_until) {
 		uint64_t now = now_ns(), left = q->sleep_until > now ? q->sleep_until - now : 0;
 
-		if (unshown(q))
-			show_sent(q);
 		limit = (struct timespec){ left / 1000000000, left % 1000000000 };
 	}
-	got = epoll_pwait2(q->epoll, e, 2, limited ? &limit : NULL, NULL);
-	if (!got && unshown(q))
-		show_sent(q);
+	got = epoll_pwait2(q->epoll, e, 2, q->sleep_until ? &limit : NULL, NULL);
 	for (int i = 0; i < got; i++) {
 		if (e[i].data.fd == q->tap) {
 			q->tap_ready = true;
@@ -550,6 +523,7 @@ void queue_run(struct queue *q)
 
 const struct worker_rule queue_calls[] = {
 	{ SCMP_SYS(epoll_pwait2), -1 }, { SCMP_SYS(writev), -1 }, { SCMP_SYS(epoll_ctl), -1 }, { SCMP_SYS(futex), -1 },
+	{ SCMP_SYS(epoll_create1), -1 },
 	{ SCMP_SYS(ioctl), GRANT_COPY }, { SCMP_SYS(ioctl), EVTCHN_NOTIFY },
 };
 const unsigned int queue_calls_count = sizeof(queue_calls) / sizeof(queue_calls[0]);

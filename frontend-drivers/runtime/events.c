@@ -9,7 +9,9 @@
  * list linked through the words; the hypervisor appends, the upcall takes from the front: it reads the link, clears
  * LINKED together with it, and the last word of a queue has link 0.
  *
- * Only the upcall, with events masked, changes what this file keeps.
+ * Several vcpus (2-level only): each sees all ports in the words, and handles those that are its own (`own`).
+ *
+ * Only the upcall, with events masked, changes what this file keeps of FIFO events.
  */
 #include "runtime.h"
 
@@ -17,6 +19,7 @@
 #define FIFO_MAX_PAGES		4
 
 static event_handler_t handlers[EVTCHN_2L_NR_CHANNELS];
+static uint64_t own[MAX_VCPUS][EVTCHN_2L_NR_CHANNELS / 64];
 static volatile event_word_t *fifo_pages[FIFO_MAX_PAGES];
 static volatile struct evtchn_fifo_control_block *control;
 static uint32_t fifo_head[EVTCHN_FIFO_MAX_QUEUES];	/* our place in each queue; 0: at its head */
@@ -77,14 +80,14 @@ static void handle(evtchn_port_t port)
 		handlers[port](port);
 }
 
-static void upcall_2l(void)
+static void upcall_2l(unsigned int cpu)
 {
-	uint64_t selected = __atomic_exchange_n(&vcpu_info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+	uint64_t selected = __atomic_exchange_n(&shared_info->vcpu_info[cpu].evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
 
 	while (selected) {
 		unsigned int word = (unsigned int)__builtin_ctzl(selected);
 		uint64_t bits = __atomic_load_n(&shared_info->evtchn_pending[word], __ATOMIC_SEQ_CST) &
-				~shared_info->evtchn_mask[word];
+				~shared_info->evtchn_mask[word] & own[cpu][word];
 
 		selected &= selected - 1;
 		for (; bits; bits &= bits - 1)
@@ -128,23 +131,27 @@ static void upcall_fifo(void)
 
 static bool upcall(struct trap_frame *frame)
 {
+	unsigned int cpu = this_cpu();
+
 	(void)frame;
-	while (__atomic_exchange_n(&vcpu_info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST)) {
+	while (__atomic_exchange_n(&shared_info->vcpu_info[cpu].evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST)) {
 		if (control)
 			upcall_fifo();
 		else
-			upcall_2l();
+			upcall_2l(cpu);
 	}
 	return true;
 }
 
 void events_enable(void)
 {
+	volatile struct vcpu_info *info = &shared_info->vcpu_info[this_cpu()];
+
 	compiler_barrier();
-	*(volatile uint8_t *)&vcpu_info->evtchn_upcall_mask = 0;
+	info->evtchn_upcall_mask = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* The hypervisor looks at the flag only when it runs: any call makes it. */
-	if (*(volatile uint8_t *)&vcpu_info->evtchn_upcall_pending)
+	if (info->evtchn_upcall_pending)
 		hypercall2(__HYPERVISOR_xen_version, 0, 0);
 }
 
@@ -204,6 +211,20 @@ evtchn_port_t event_alloc_unbound(domid_t remote)
 	return alloc.port;
 }
 
+void event_set_vcpu(evtchn_port_t port, unsigned int vcpu)
+{
+	struct evtchn_bind_vcpu bind = { .port = port, .vcpu = vcpu };
+
+	for (unsigned int i = 0; i < MAX_VCPUS; i++) {
+		if (i == vcpu)
+			__atomic_fetch_or(&own[i][port / 64], 1UL << port % 64, __ATOMIC_SEQ_CST);
+		else
+			__atomic_fetch_and(&own[i][port / 64], ~(1UL << port % 64), __ATOMIC_SEQ_CST);
+	}
+	/* Refused for IPIs and VIRQs, which have their vcpu already, and for ports that are closed. */
+	op(EVTCHNOP_bind_vcpu, &bind);
+}
+
 static long add_array_page(void)
 {
 	unsigned int n = 0;
@@ -241,5 +262,6 @@ long events_use_fifo(void)
 void events_init(void)
 {
 	trap_set_handler(TRAP_EVENT, upcall);
+	memset(own[0], 0xff, sizeof(own[0]));
 	memset(shared_info->evtchn_mask, 0xff, sizeof(shared_info->evtchn_mask));
 }

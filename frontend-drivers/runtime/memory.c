@@ -9,16 +9,29 @@
  *     use; the hypervisor would refuse it otherwise;
  *  3. tables are always readable, so walking a tree needs no hypercall.
  */
+#include "os_port.h"
 #include "runtime.h"
 
+static struct os_lock lock;		/* guards the free list */
 static uint64_t *p2m;
 static const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
 static void *free_list;			/* linked through the pages' first word */
 static unsigned long free_count;
+static uint64_t end_of_chunk;
 
 uint64_t pfn_to_mfn(uint64_t pfn)
 {
 	return p2m[pfn];
+}
+
+void pfn_set_mfn(uint64_t pfn, uint64_t mfn)
+{
+	p2m[pfn] = mfn;
+}
+
+uint64_t memory_end(void)
+{
+	return end_of_chunk;
 }
 
 uint64_t virt_to_mfn(const void *address)
@@ -110,20 +123,25 @@ long mmuext(unsigned int command, uint64_t mfn_or_address)
 
 void *page_alloc(void)
 {
-	void *page = free_list;
+	void *page;
 
+	os_lock(&lock);
+	page = free_list;
 	if (!page)
 		panic("out of pages");
 	free_list = *(void **)page;
 	free_count--;
+	os_unlock(&lock);
 	return memset(page, 0, PAGE_SIZE);
 }
 
 void page_free(void *page)
 {
+	os_lock(&lock);
 	*(void **)page = free_list;
 	free_list = page;
 	free_count++;
+	os_unlock(&lock);
 }
 
 unsigned long pages_free(void)
@@ -140,7 +158,11 @@ void memory_init(void)
 	l4 = kernel_l4_mfn();
 	/* The chunk ends within its last L1 table, or with it. */
 	while (pt_entry(l4, address, 1, &value) && value & PTE_P) {
-		page_free((void *)(uintptr_t)address);
+		/* Not by page_free: there is no event mask for its lock yet. */
+		*(void **)(uintptr_t)address = free_list;
+		free_list = (void *)(uintptr_t)address;
+		free_count++;
 		address += PAGE_SIZE;
 	}
+	end_of_chunk = address;
 }

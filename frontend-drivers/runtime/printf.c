@@ -3,6 +3,7 @@
  * Formatted printing: integers, strings and characters with a width. Output goes to the console a line at a time,
  * so that the hypervisor's own messages, which share the serial line, don't cut one in two.
  */
+#include "os_port.h"
 #include "runtime.h"
 
 struct sink {
@@ -152,13 +153,15 @@ int snprintf(char *to, size_t room, const char *format, ...)
 	return length;
 }
 
-void printf(const char *format, ...)
+int printf(const char *format, ...)
 {
+	static struct os_lock lock;	/* guards these */
 	static char line[1024];
 	static size_t held;
 	va_list args;
 	int length;
 
+	os_lock(&lock);
 	va_start(args, format);
 	length = vsnprintf(line + held, sizeof(line) - held, format, args);
 	va_end(args);
@@ -169,4 +172,6 @@ void printf(const char *format, ...)
 		console_write(line, held);
 		held = 0;
 	}
+	os_unlock(&lock);
+	return length;
 }

@@ -4,7 +4,8 @@
  * an operating system stand. A guest supplies guest_main(); the runtime has then set up traps, memory, events and
  * a console, and powers the machine (as dom0) or the domain off when guest_main() returns.
  *
- * One vcpu. Nothing here is locked: the only concurrency is the event callback, and event_mask() holds it off.
+ * It starts with one vcpu; smp_start() brings up others. Printing, events, grants and memory may be used on all of
+ * them; probes, guest user and the trap handlers are vcpu 0's.
  */
 #ifndef RUNTIME_H
 #define RUNTIME_H
@@ -64,7 +65,8 @@ char *strstr(const char *in, const char *what);
 /* Knows %c %s %d %i %u %x %p with width, 0, -, l, ll, z. Returns the length it wanted; room counts the NUL. */
 int vsnprintf(char *to, size_t room, const char *format, va_list args);
 int snprintf(char *to, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* On the console, line by line. Returns the length. */
+int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void console_init(void);
 void console_write(const char *text, size_t bytes);
@@ -212,6 +214,44 @@ void page_make_writable(void *page);
 /* One mmuext_op on a frame. Returns 0 or a negated XEN_E*. */
 long mmuext(unsigned int command, uint64_t mfn_or_address);
 
+/* The first address behind what the domain builder mapped; and changes to the p2m, for balloons. */
+uint64_t memory_end(void);
+#define PFN_NO_FRAME	(~0UL)
+void pfn_set_mfn(uint64_t pfn, uint64_t mfn);
+
+/* The rest of the guest's memory, mapped by heap_init, which returns its pages. Zeroed; NULL where none is left. */
+unsigned long heap_init(void);
+void *heap_pages(unsigned int pages);
+void heap_pages_free(void *run, unsigned int pages);
+void *heap_alloc(size_t bytes);
+void heap_free(void *piece);
+
+/* ---- several vcpus ---- */
+
+#define MAX_VCPUS	8
+
+/* The vcpu that runs this. */
+unsigned int this_cpu(void);
+/* Brings a vcpu up, to run `main` on a stack of its own with events masked, and go down after it. 0 or -XEN_E*. */
+long smp_start(unsigned int vcpu, void (*main)(unsigned int vcpu));
+/* Whether it was started, or is vcpu 0. */
+bool smp_is_up(unsigned int vcpu);
+/* For smp.c: the trap table and callbacks of a vcpu to be. */
+void traps_of_vcpu(struct vcpu_guest_context *context);
+
+/* Masks this vcpu's events. Returns whether they were masked; events_restore puts that back. */
+bool events_save(void);
+void events_restore(bool were_masked);
+
+/* ---- time ---- */
+
+struct vcpu_time_info time_record(void);
+uint64_t time_scale(const struct vcpu_time_info *t, uint64_t ticks);
+/* System time. */
+uint64_t time_ns(void);
+/* vcpu 0 gets an event at that time, which ends its waiting (os_wait). */
+void time_wake_at(uint64_t ns);
+
 /* ---- events ---- */
 
 typedef void (*event_handler_t)(evtchn_port_t port);
@@ -235,6 +275,8 @@ evtchn_port_t event_bind_ipi(uint32_t vcpu);
 evtchn_port_t event_bind_virq(uint32_t virq, uint32_t vcpu);
 evtchn_port_t event_alloc_unbound(domid_t remote);
 long event_close(evtchn_port_t port);
+/* Has a port's events handled on a vcpu. Ports begin on vcpu 0, but for IPIs and VIRQs, which the caller tells of. */
+void event_set_vcpu(evtchn_port_t port, unsigned int vcpu);
 
 static inline void compiler_barrier(void)
 {
@@ -243,7 +285,7 @@ static inline void compiler_barrier(void)
 
 static inline void events_disable(void)
 {
-	*(volatile uint8_t *)&vcpu_info->evtchn_upcall_mask = 1;
+	*(volatile uint8_t *)&shared_info->vcpu_info[this_cpu()].evtchn_upcall_mask = 1;
 	compiler_barrier();
 }
 
@@ -259,6 +301,9 @@ void grant_access(uint32_t ref, domid_t domid, uint64_t mfn, bool readonly);
 /* Takes the entry back; false while the other side still uses it. */
 bool grant_end_access(uint32_t ref);
 uint16_t grant_flags(uint32_t ref);
+/* A reference that nobody else uses, in a table that grows. 0, or -XEN_ENOSPC. Not to be mixed with grants_init. */
+int grant_ref_alloc(uint32_t *ref);
+void grant_ref_free(uint32_t ref);
 
 /* ---- TAP ---- */
 

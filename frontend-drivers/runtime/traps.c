@@ -57,6 +57,16 @@ void trap_dispatch(struct trap_frame *frame)
 	panic("unexpected trap");
 }
 
+static struct trap_info table[257];
+
+void traps_of_vcpu(struct vcpu_guest_context *context)
+{
+	memcpy(context->trap_ctxt, table, sizeof(context->trap_ctxt));
+	context->event_callback_eip = (uint64_t)(uintptr_t)event_entry;
+	context->failsafe_callback_eip = (uint64_t)(uintptr_t)failsafe_entry;
+	context->syscall_callback_eip = (uint64_t)(uintptr_t)syscall_entry;
+}
+
 static void set_callback(uint16_t type, uint16_t flags, const void *address)
 {
 	struct callback_register callback = {
@@ -73,7 +83,6 @@ void traps_init(void)
 {
 	/* Gates that guest user may use with `int n`: breakpoint, overflow and the old system call. */
 	static const uint8_t open_to_user[] = { 3, 4, 0x80 };
-	static struct trap_info table[257];
 
 	for (unsigned int vector = 0; vector < 256; vector++) {
 		table[vector].vector = (uint8_t)vector;

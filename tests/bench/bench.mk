@@ -12,10 +12,24 @@ $(B)/io_bench: tests/bench/io_bench.c
 $(BENCH_GUEST): scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/io_bench
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -m null_blk -a $(B)/io_bench=bin/io_bench
 $(BENCH_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(BENCH_HOTPLUG) \
-		$(B)/tools/static/xl $(B)/tools/static/xenconsoled $(B)/guest/rings.elf $(BENCH_GUEST) $(B)/kernel/vmlinux.gz
-	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m xen_netback -m bridge -m null_blk \
+		$(B)/tools/static/xl $(B)/tools/static/xenconsoled $(B)/guest/rings.elf $(BENCH_GUEST) $(B)/kernel/vmlinux.gz $(BACKENDS)
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m xen_netback -m bridge -m null_blk -m tun -m xen_gntalloc \
 		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
 		-a $(B)/tools/static/xenconsoled=bin/xenconsoled $(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		$(foreach f,$(BENCH_HOTPLUG),-a $f=etc/xen/scripts/$(notdir $f)) -a $(B)/guest/rings.elf=boot/rings \
+		-a $(B)/tools/backendd=bin/backendd $(foreach w,blkback netback,-a $(B)/tools/$w=libexec/$w) \
 		-a $(B)/io_bench=bin/io_bench -a $(BENCH_GUEST)=boot/bench-guest -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz
 TOOL_TEST_FILES += $(BENCH_INITRAMFS)
+
+# The same dom0 with Debian's xl, for what it costs to make guests with that (scripts/initramfs/test/create-bench).
+BENCH_DEBIAN := $(B)/initramfs-bench-debian
+$(BENCH_DEBIAN): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(LIB) \
+		$(DEBIAN_XENSTORE) $(B)/tools/static/xenconsoled $(B)/run_count $(B)/guest/talk.elf $(B)/kernel/vmlinux.gz
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		-a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(XL_DEBIAN)/xl=bin/xl -a $(XL_DEBIAN)/xen-init-dom0=bin/xen-init-dom0 \
+		$$(ldd $(XL_DEBIAN)/xl $(XL_DEBIAN)/xen-init-dom0 | \
+			awk '$$2 == "=>" && $$1 != "libxenstore.so.4" { print "-a", $$3 "=lib/x86_64-linux-gnu/" $$1 }' | sort -u) \
+		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
+		-a $(B)/run_count=bin/run_count -a $(B)/guest/talk.elf=boot/talk -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz

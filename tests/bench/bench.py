@@ -29,6 +29,7 @@ TITLES = {
     "linux": "a Linux program in dom0, median of many",
     "guest": "a PV kernel without an OS",
     "guests": "our xl: making and ending guests, tiny ones and Linux",
+    "debian_guests": "the same by Debian's xl, with our xenstored",
     "store": "a request to xenstored, client, daemon and kernel together",
 }
 
@@ -55,8 +56,9 @@ def collect(hvs):
             put("guest", name, hv, median)
         if hv == "xenolith":
             ours = [operations, figures]
-        for name, value in measure.guests(hv).items() if hv != "bare" else ():
-            put("guests", name, hv, value)
+        for section, tool in (("guests", "ours"), ("debian_guests", "debian")) if hv != "bare" else ():
+            for name, value in measure.guests(hv, tool).items():
+                put(section, name, hv, value)
         if hv == "bare":
             for name, value in measure.store().items():
                 put("store", name, hv, value)

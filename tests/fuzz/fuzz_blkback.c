@@ -47,6 +47,10 @@ void worker_notify(uint32_t port)
 {
 }
 
+void worker_unmask(uint32_t port)
+{
+}
+
 void worker_log(const char *format, ...)
 {
 }

@@ -11,8 +11,9 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FULL = bool(os.environ.get("FULL"))
-# Mutations, in the short form and in the full one. One input of core is some hundred hypercalls, one of kernel a guest.
-MUTATIONS = {"core": (600, 20000), "kernel": (4000, 100000)}
+# Mutations, in the short form and in the full one. One input of core is some hundred hypercalls, one of kernel a guest,
+# one of frontend two devices' setting up.
+MUTATIONS = {"core": (600, 20000), "kernel": (4000, 100000), "frontend": (2000, 50000)}
 TARGETS = sorted(os.listdir(os.path.join(TOP, "tests/fuzz/corpus")))
 
 

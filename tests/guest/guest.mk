@@ -8,13 +8,17 @@ GUEST_CC ?= $(CC)
 
 GUEST_NAMES := $(basename $(notdir $(wildcard tests/guest/*.c)))
 GUEST_ELFS := $(GUEST_NAMES:%=$(GUEST_B)/%.elf)
-RUNTIME_OBJS := $(patsubst $(RUNTIME)/%.c,$(GUEST_B)/runtime/%.o,$(wildcard $(RUNTIME)/*.c)) $(GUEST_B)/runtime/start.o
+# os.o is what the frontends ask of the runtime, and comes with them (frontend-drivers/frontend.mk).
+RUNTIME_OBJS := $(patsubst $(RUNTIME)/%.c,$(GUEST_B)/runtime/%.o,$(filter-out %/os.c,$(wildcard $(RUNTIME)/*.c))) \
+	$(GUEST_B)/runtime/start.o
 
-GUEST_CPPFLAGS := -Iinclude -I$(RUNTIME) -MMD -MP
+GUEST_CPPFLAGS := -Iinclude -I$(RUNTIME) -Ifrontend-drivers -MMD -MP
 GUEST_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -ffreestanding -fno-builtin \
 	-fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections
 GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+
+include frontend-drivers/frontend.mk
 
 .PHONY: guests
 guests: $(GUEST_ELFS)
@@ -38,15 +42,15 @@ $(GUEST_B)/%.o: tests/guest/%.c
 	$(call say,GUESTCC,$<)
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@
 
-$(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(GUEST_B)/runtime/runtime.lds
+$(GUEST_B)/%.elf: $(GUEST_B)/%.o $(RUNTIME_OBJS) $(FRONT_LIB) $(GUEST_B)/runtime/runtime.lds
 	$(call say,GUESTLD,$@)
-	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $(filter %.o,$^) -o $@
+	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) -Wl,-T,$(GUEST_B)/runtime/runtime.lds $(filter %.o %.a,$^) -o $@
 
 .SECONDARY: $(RUNTIME_OBJS) $(GUEST_NAMES:%=$(GUEST_B)/%.o)
 -include $(wildcard $(GUEST_B)/*.d $(GUEST_B)/runtime/*.d)
 
-# Guests that only make sense beside dom0: tests/system/test_domains.py, test_hostile.py.
-$(foreach g,domu flood heart,$(GUEST_B)/$g.o): $(GUEST_B)/%.o: tests/system/%.c
+# Guests that only make sense beside dom0: tests/system/test_domains.py, test_hostile.py, test_frontends.py.
+$(foreach g,domu flood front heart,$(GUEST_B)/$g.o): $(GUEST_B)/%.o: tests/system/%.c
 	@mkdir -p $(@D)
 	$(call say,GUESTCC,$<)
 	$(Q)$(GUEST_CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -c $< -o $@

@@ -21,57 +21,25 @@ static void count(evtchn_port_t port)
 	fired++;
 }
 
-/* A copy of the record that was not written meanwhile. */
-static struct vcpu_time_info read_record(void)
-{
-	const volatile struct vcpu_time_info *record = &vcpu_info->time;
-	struct vcpu_time_info copy;
-
-	do {
-		copy.version = record->version;
-		compiler_barrier();
-		copy.tsc_timestamp = record->tsc_timestamp;
-		copy.system_time = record->system_time;
-		copy.tsc_to_system_mul = record->tsc_to_system_mul;
-		copy.tsc_shift = record->tsc_shift;
-		copy.flags = record->flags;
-		compiler_barrier();
-	} while (copy.version & 1 || copy.version != record->version);
-	return copy;
-}
-
-static uint64_t scale(const struct vcpu_time_info *t, uint64_t ticks)
-{
-	ticks = t->tsc_shift < 0 ? ticks >> -t->tsc_shift : ticks << t->tsc_shift;
-	return (uint64_t)((unsigned __int128)ticks * t->tsc_to_system_mul >> 32);
-}
-
-static uint64_t now(void)
-{
-	struct vcpu_time_info t = read_record();
-
-	return t.system_time + scale(&t, rdtsc() - t.tsc_timestamp);
-}
-
 static void clock(void)
 {
-	struct vcpu_time_info t = read_record();
+	struct vcpu_time_info t = time_record();
 	uint64_t before, after, backwards = 0;
 
 	tap_ok(t.version && !(t.version & 1), "the record has been written");
 	tap_ok(t.tsc_to_system_mul >> 31, "the multiplier uses its whole width");
 	tap_ok(t.tsc_timestamp <= rdtsc(), "its time stamp is not of the future");
-	tap_ok(scale(&t, 1000000) > 0, "a million ticks take some time");
-	before = now();
+	tap_ok(time_scale(&t, 1000000) > 0, "a million ticks take some time");
+	before = time_ns();
 	for (unsigned int i = 0; i < 20000; i++) {
-		after = now();
+		after = time_ns();
 		backwards += after < before;
 		before = after;
 	}
 	tap_long((long)backwards, 0, "time does not go backwards");
 	for (unsigned int i = 0; i < 2000; i++) {
 		hypercall2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
-		after = now();
+		after = time_ns();
 		backwards += after < before;
 		before = after;
 	}
@@ -113,44 +81,44 @@ static void timers(void)
 	event_unmask_port(port);
 	for (unsigned int i = 1; i <= 3; i++) {
 		fired = 0;
-		one.timeout_abs_ns = now() + i * MS;
+		one.timeout_abs_ns = time_ns() + i * MS;
 		vcpu_op(VCPUOP_set_singleshot_timer, &one);
 		wait_for_fired(1);
-		tap_ok(now() >= one.timeout_abs_ns, "a timer of %u ms does not fire early", i);
+		tap_ok(time_ns() >= one.timeout_abs_ns, "a timer of %u ms does not fire early", i);
 	}
 	fired = 0;
-	one.timeout_abs_ns = now() + 1000000 * MS;
+	one.timeout_abs_ns = time_ns() + 1000000 * MS;
 	vcpu_op(VCPUOP_set_singleshot_timer, &one);
-	one.timeout_abs_ns = now() + MS;
+	one.timeout_abs_ns = time_ns() + MS;
 	vcpu_op(VCPUOP_set_singleshot_timer, &one);
 	wait_for_fired(1);
 	tap_ok(fired == 1, "a second setting replaces the first");
 	/* Where the emulator stood still between the two calls, the timer was right to fire: again then. */
 	do {
 		event_clear_pending(port);
-		one.timeout_abs_ns = now() + 5 * MS;
+		one.timeout_abs_ns = time_ns() + 5 * MS;
 		vcpu_op(VCPUOP_set_singleshot_timer, &one);
 		result = vcpu_op(VCPUOP_stop_singleshot_timer, NULL);
-	} while (now() >= one.timeout_abs_ns);
+	} while (time_ns() >= one.timeout_abs_ns);
 	tap_long(result, 0, "a timer can be stopped");
 	fired = 0;
 	events_enable();
-	while (now() < one.timeout_abs_ns + MS)
+	while (time_ns() < one.timeout_abs_ns + MS)
 		__asm__ volatile("pause");
 	events_disable();
 	tap_long(fired, 0, "and does not fire then");
-	start = now();
+	start = time_ns();
 	tap_long(vcpu_op(VCPUOP_set_periodic_timer, &period), 0, "a period can be set");
 	/* Without blocking: the tick may stop while a vcpu waits. */
 	events_enable();
 	while (*(volatile unsigned int *)&fired < 5)
 		__asm__ volatile("pause");
 	events_disable();
-	tap_ok(now() >= start + 4 * period.period_ns, "five ticks take four periods at least");
+	tap_ok(time_ns() >= start + 4 * period.period_ns, "five ticks take four periods at least");
 	vcpu_op(VCPUOP_stop_periodic_timer, NULL);
 	event_clear_pending(port);
 	fired = 0;
-	hypercall1(__HYPERVISOR_set_timer_op, now() + MS);
+	hypercall1(__HYPERVISOR_set_timer_op, time_ns() + MS);
 	wait_for_fired(1);
 	tap_ok(true, "the older call for a timer works too");
 	event_close(port);
@@ -159,13 +127,13 @@ static void timers(void)
 static long poll_for(uint64_t ns)
 {
 	evtchn_port_t port = event_bind_ipi(0);
-	struct sched_poll poll = { .ports = (uint64_t)(uintptr_t)&port, .nr_ports = 1, .timeout = now() + ns };
+	struct sched_poll poll = { .ports = (uint64_t)(uintptr_t)&port, .nr_ports = 1, .timeout = time_ns() + ns };
 	long result;
 
 	/* An upcall that waits would end it at once. */
 	vcpu_info->evtchn_upcall_pending = 0;
 	result = hypercall2(__HYPERVISOR_sched_op, SCHEDOP_poll, &poll);
-	if (now() < poll.timeout && !vcpu_info->evtchn_upcall_pending)
+	if (time_ns() < poll.timeout && !vcpu_info->evtchn_upcall_pending)
 		early_polls++;
 	event_close(port);
 	return result;
@@ -182,7 +150,7 @@ static void accounts(void)
 	tap_long(asked.state, RUNSTATE_running, "who asks is running");
 	for (unsigned int i = 0; i < 4; i++)
 		sum += asked.time[i];
-	tap_ok(sum > 0 && sum <= now(), "its times are not more than the time there was");
+	tap_ok(sum > 0 && sum <= time_ns(), "its times are not more than the time there was");
 	tap_ok(asked.time[RUNSTATE_blocked] > 0, "the waits above count as blocked");
 	tap_long(vcpu_op(VCPUOP_register_runstate_memory_area, &where), 0, "an area can be registered");
 	tap_long(area.state, RUNSTATE_running, "and is filled at once");

@@ -3,9 +3,9 @@
  * A load that knows what must be on the disk: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]
  *
  * DEPTH threads share the first MIB MiB, each with blocks of its own: they write, read back and compare, flush, with
- * direct I/O of 4 to 64 KiB, OPERATIONS in all or until SIGTERM. Each 4 KiB block that was written tells its number and how often it was
- * written; what is read must be what was written last, so a write that lands late, twice after another, or not at all,
- * is seen. At the end all is read once more. One line comes out: "LOAD ok: ..." or "LOAD failed: ..." with the first fault.
+ * direct I/O of 4 to 64 KiB, OPERATIONS in all or until SIGTERM. Each 4 KiB block that was written tells its number and how
+ * often it was written; what is read must be what was written last, so a write that lands late, twice after another, or
+ * not at all, is seen. At the end all is read once more. One line comes out: "LOAD ok: ..." or "LOAD failed: ..." with the first fault.
  * The longest operation is printed in microseconds.
  */
 #include <errno.h>

@@ -53,6 +53,8 @@ GUEST_INITRAMFS := $(B)/initramfs-guest
 $(GUEST_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/* scripts/initramfs/*/*/*) $(KERNEL)
 	scripts/mkinitramfs $@ --frontends
 RUN_INITRAMFS := $(B)/initramfs-run
+# The example of frontend-drivers/, where `make guests` has built it.
+WEB_GUEST := $(wildcard $(B)/guest/web.elf)
 NET_ROOT := $(B)/net/root
 NET_PROGRAMS := $(NET_ROOT)/usr/sbin/dnsmasq $(NET_ROOT)/usr/sbin/nft
 $(NET_PROGRAMS) &: scripts/fetch
@@ -68,7 +70,7 @@ $(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/ini
 		-a $(B)/tools/netback=libexec/xenolith/netback \
 		$(foreach s,common.sh vif-bridge vif-nat vif-route block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
 		-a dom0-tools/systemd/xen-init-dom0=bin/xen-init-dom0 -a scripts/run/first.cfg=etc/xen/first.cfg \
-		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd $(WEB_GUEST:%=-a %=boot/web)
 
 run: $(MACHINE_FILES) $(RUN_INITRAMFS)
 	@scripts/run-qemu --hv $(HV) --initrd $(RUN_INITRAMFS) --hv-options dom0_mem=512M $(RUN)
@@ -82,5 +84,5 @@ test-all: test
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
 
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(B)/initramfs-bench guests
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(BENCH_INITRAMFS) $(BENCH_DEBIAN) guests
 	@python3 -B tests/bench/bench.py

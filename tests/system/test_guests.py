@@ -14,7 +14,7 @@ import sys
 from machine import BUILD, HV, LIMIT, Failure, boot, close_all
 
 # Guests that measure (tests/bench runs them), one that only ends (test_guest_end.py), and those that are domUs of others' tests.
-NOT_TESTS = ("bench", "domu", "fatal", "rings", "spin", "talk")
+NOT_TESTS = ("bench", "domu", "fatal", "flood", "front", "heart", "rings", "spin", "talk", "web")
 CPUS = ("qemu64,+rdrand", "max") if os.environ.get("FULL") else ("qemu64,+rdrand",)
 # Guests that need another CPU as well: SYSENTER in long mode is Intel's. (Debian's Xen takes a double fault at it there.)
 MORE_CPUS = {"entry": ("qemu64,vendor=GenuineIntel,+rdrand",)} if HV == "xenolith" else {}

@@ -12,7 +12,7 @@ FULL = bool(os.environ.get("FULL"))
 
 
 def step(name, hv, options):
-    with boot("%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, memory="1G", limit=3600 if FULL else 900,
+    with boot("%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, memory="1G", limit=7200 if FULL else 1800,
               hv_options="dom0_mem=320M", dom0_options="xltest=%s+poweroff %s" % (name, options)) as this:
         this.step(name)
         this.expect_poweroff()

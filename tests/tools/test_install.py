@@ -10,7 +10,8 @@ import tempfile
 from xenstore import TOP, check, run, test
 
 LIMIT = 600
-PROGRAMS = ["sbin/xl", "sbin/xenstored", "sbin/xenconsoled", "sbin/backendd", "libexec/xenolith/blkback", "libexec/xenolith/netback",
+PROGRAMS = ["sbin/xl", "sbin/xenstored", "sbin/xenconsoled", "sbin/backendd", "libexec/xenolith/blkback",
+            "libexec/xenolith/blkback-nbd", "libexec/xenolith/netback",
             "bin/xenstore", "bin/xenstore-control",
             "libexec/xenolith/xendomains", "libexec/xenolith/xen-init-dom0"]
 FILES = ["include/xenstore.h", "share/bash-completion/completions/xl", "lib/libxenstore.so.4.0", "lib/libxenstore.so.4",

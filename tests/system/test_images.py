@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Disks of a stock guest in images and behind NBD: contents verified while everything between guest and data is killed;
+a file system stays clean; reasons are told. On the hypervisor that HV names. FULL=1 kills more and takes all formats."""
+import os
+
+from machine import HV, TOP, add_test, boot, run
+
+INITRAMFS = os.path.join(TOP, "build/initramfs-images")
+FULL = bool(os.environ.get("FULL"))
+
+
+def images(hv):
+    options = "xlkills=20 xlimages=all" if FULL else ""
+    with boot("images-" + hv, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400, hv_options="dom0_mem=700M", memory="1300M",
+              dom0_options="xltest=images+poweroff " + options) as this:
+        this.step("images")
+        this.expect_poweroff()
+        this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+
+
+hypervisor = "xen" if HV == "bare" else HV
+add_test("disks_in_images_and_behind_nbd_keep_what_was_written_on_" + hypervisor, images, hypervisor)
+run()
