@@ -21,8 +21,8 @@ hypervisor = "xen" if HV == "bare" else HV
 FULL = bool(os.environ.get("FULL"))
 add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor,
          "xlkills=%s" % os.environ.get("KILLS", "200" if FULL else "8"), limit=3600 if FULL else 1800)
-add_test("frontend_that_breaks_the_rules_costs_only_its_own_disks_on_" + hypervisor, step, "blkback-hostile", hypervisor)
 if FULL:
+    add_test("frontend_that_breaks_the_rules_costs_only_its_own_disks_on_" + hypervisor, step, "blkback-hostile", hypervisor)
     add_test("worker_that_dies_anywhere_loses_nothing_on_" + hypervisor, step, "blkback-faults", hypervisor, "xlfaults=64",
              limit=3600)
 run()
