@@ -14,11 +14,12 @@
 #define MEMORY_MOST	(256u << 20)
 
 static struct card card = { .lock = PTHREAD_MUTEX_INITIALIZER };
-static pthread_barrier_t start;
+static pthread_barrier_t up, start;
 
 /* @queue: where the queue will be. */
 static void *run(void *queue)
 {
+	pthread_barrier_wait(&up);
 	pthread_barrier_wait(&start);
 	queue_run(*(struct queue **)queue);
 }
@@ -61,6 +62,7 @@ static void open_queues(struct queue **queues, unsigned int count)
 	}
 }
 
+/* A thread makes system calls of its own before its function runs: all are past those when this comes back. */
 static void start_threads(struct queue **queues, unsigned int count)
 {
 	pthread_attr_t attr;
@@ -68,10 +70,12 @@ static void start_threads(struct queue **queues, unsigned int count)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_barrier_init(&up, NULL, count);
 	pthread_barrier_init(&start, NULL, count);
 	for (unsigned int i = 1; i < count; i++)
 		if (pthread_create(&thread, &attr, run, &queues[i]))
 			worker_die("no thread for queue %u: %m", i);
+	pthread_barrier_wait(&up);
 }
 
 int main(int argc, char **argv)
@@ -89,6 +93,7 @@ int main(int argc, char **argv)
 	worker_sandbox(queue_calls, queue_calls_count, MEMORY_MOST);
 	open_queues(queues, count);
 	worker_ready();
-	run(&queues[0]);
+	pthread_barrier_wait(&start);
+	queue_run(queues[0]);
 	return 0;
 }
