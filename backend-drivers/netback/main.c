@@ -95,5 +95,4 @@ int main(int argc, char **argv)
 	worker_ready();
 	pthread_barrier_wait(&start);
 	queue_run(queues[0]);
-	return 0;
 }
