@@ -69,12 +69,8 @@ bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimi
 
 bool credit_hands_over(struct credit_habit *h, u64 vtime, u64 rival)
 {
-	/*
-	 * Handed over, it does not show how long it would have run on: from time to time, one in eight, it may. Not each
-	 * eighth: who tells of eight things and sleeps would always be seen at the last of them. (Knuth's multiplicative
-	 * hash: the upper bits of multiples of 2^32 over the golden ratio.)
-	 */
-	return rival <= vtime + 2 * WAKE_NS && h->tail <= TAIL_NS && ++h->handed_over * 2654435761U >> 29;
+	/* Handed over, it does not show how long it would have run on: from time to time it may. */
+	return rival <= vtime + 2 * WAKE_NS && h->tail <= TAIL_NS && ++h->handed_over % 8;
 }
 
 void credit_tail(struct credit_habit *h, u64 ran_on, u32 sent)
