@@ -63,9 +63,10 @@ $(DEVICE_MODEL): $(B)/tools/backend.d/device-model/main.o $(LIB_OBJ)
 $(B)/tools/test/blk_load: tests/system/blk_load.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $<
+$(B)/tools/test/blk_hostile: tests/system/hostile.h
 $(B)/tools/test/blk_hostile: tests/system/blk_hostile.c $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $^
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -o $@ $(filter-out %.h,$^)
 BLKBACK_INITRAMFS := $(B)/initramfs-blkback
 $(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/blk_load $(B)/tools/test/blk_hostile
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_evtchn -m xen_gntalloc -m crc32c_generic -m ext4 \

@@ -35,9 +35,10 @@ $(B)/tools/test/netload: tests/tools/netback/netload.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -Wl,-z,noexecstack -o $@ $<
 # A frontend that breaks the rules.
+$(B)/tools/test/net_hostile: tests/system/hostile.h
 $(B)/tools/test/net_hostile: tests/system/net_hostile.c $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -Wl,-z,noexecstack -o $@ $^
+	$(Q)$(CC) $(TOOL_CFLAGS) -static -pthread -Wl,-z,noexecstack -o $@ $(filter-out %.h,$^)
 $(B)/netback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/netload $(B)/tools/test/net_hostile
 	scripts/mkinitramfs $@ --guest -m xen_netfront -m xenfs -m xen_evtchn -m xen_gntalloc \
 		-a $(B)/tools/test/netload=bin/netload -a $(B)/tools/test/net_hostile=bin/net_hostile
