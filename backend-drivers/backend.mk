@@ -47,7 +47,7 @@ $(B)/tools/test/nbd_driver: tests/tools/nbd_driver.c $(call backend_objects,back
 		nbd/image nbd/jail nbd/queue common/events))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BACKEND_CFLAGS) $(BACKEND_LINK) -o $@ $^ -lseccomp
-TOOL_TEST_FILES += $(B)/tools/test/nbd_driver $(B)/tools/blkback-nbd
+TOOL_TEST_FILES += $(B)/tools/test/nbd_driver
 
 -include $(wildcard $(B)/tools/backend.d/*/*.d $(B)/tools/backend-test.d/*/*.d)
 

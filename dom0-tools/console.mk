@@ -65,7 +65,7 @@ TOOL_TEST_FILES += $(DEVICES_INITRAMFS)
 TOOLS += $(B)/tools/xenconsoled
 tools: $(B)/tools/xenconsoled
 STATIC += $(B)/tools/static/xenconsoled
-TOOL_TEST_FILES += $(B)/tools/test/xenconsoled $(B)/tools/test/xlconsole $(B)/tools/xenconsoled
+TOOL_TEST_FILES += $(B)/tools/test/xenconsoled $(B)/tools/test/xlconsole
 
 # --- the pure part under sanitizers -----------------------------------------------------------
 

@@ -118,7 +118,7 @@ $(B)/tools/test/fake_xen.so: tests/tools/fake_xen.c tests/tools/rundir.h
 	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -shared -fPIC -o $@ $<
 
 TOOL_TESTS := $(sort $(wildcard tests/tools/test_*.py))
-TOOL_TEST_FILES := $(TOOLS) $(B)/tools/test/xenstored $(B)/tools/test/fake_xen.so $(DEBIAN_XENSTORE)
+TOOL_TEST_FILES := $(B)/tools/test/xenstored $(B)/tools/test/fake_xen.so $(DEBIAN_XENSTORE)
 
 # --- in a machine: all in one piece each, for an initramfs without libraries ----------------
 

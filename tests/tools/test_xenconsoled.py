@@ -45,6 +45,7 @@ class Guest:
         with open(path, "a+b") as file:
             file.truncate(4096)
             self.page = mmap.mmap(file.fileno(), 4096)
+        self.words = memoryview(self.page).cast("I")        # positions whole, as in xenstore.py
         self.home = "/local/domain/%d" % domid
         c = consoles.store
         c.write(self.home + "/name", name)
@@ -57,10 +58,10 @@ class Guest:
         c.good("INTRODUCE", str(domid), "1", "1")
 
     def get(self, at):
-        return struct.unpack_from("<I", self.page, at)[0]
+        return self.words[at // 4]
 
     def put(self, at, value):
-        struct.pack_into("<I", self.page, at, value & 0xffffffff)
+        self.words[at // 4] = value & 0xffffffff
 
     def ring(self):
         try:
