@@ -17,6 +17,7 @@ All three by default; with the word io alone, only rings and drivers.
 import json
 import os
 import sys
+import time
 
 import measure  # first: it finds the modules of tests/system
 import io_report
@@ -154,23 +155,30 @@ def operations(hvs):
                             for name, (cost, more) in costs.items()}}
 
 
+def timed(walls, what, function, *words, **options):
+    """Return what `function` returns, and note in `walls` how many seconds of the host it took."""
+    print("bench: %s ..." % what, file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    result = function(*words, **options)
+    walls[what] = round(time.monotonic() - begun, 1)
+    return result
+
+
 def rings_and_drivers(hvs):
     """The same for rings between two guests and for split drivers."""
-    rings, drivers = {}, {}
+    rings, drivers, walls = {}, {}, {}
     for hv in (hv for hv in hvs if hv != "bare"):
-        print("bench: %s, rings ..." % hv, file=sys.stderr, flush=True)
-        rings[hv] = measure.rings(hv)
+        rings[hv] = timed(walls, "rings, " + hv, measure.rings, hv)
     for column, hv, options in measure.DRIVERS:
         if hv in hvs:
-            print("bench: %s, drivers ..." % column, file=sys.stderr, flush=True)
-            drivers[column] = measure.drivers(hv, **options)
+            drivers[column] = timed(walls, "drivers, " + column, measure.drivers, hv, **options)
     if not rings:
         return {}
     floors = next(iter(drivers.values()))
-    print("\n".join(io_report.rings_table(rings) + io_report.drivers_table(drivers, floors)))
+    print("\n".join(io_report.rings_table(rings) + io_report.drivers_table(drivers, floors) + io_report.walls_table(walls)))
     for name, picture in io_report.rings_curves(rings).items():
         write(name, picture)
-    return {"rings": io_report.rings_json(rings), "drivers": drivers}
+    return {"rings": io_report.rings_json(rings), "drivers": drivers, "wall_seconds": walls}
 
 
 def main():

@@ -87,6 +87,11 @@ def drivers_table(drivers, floors):
     return lines
 
 
+def walls_table(walls):
+    """The seconds that each run took on the host, boot included: the only figures here that another host has otherwise."""
+    return ["", "wall time of each run under QEMU (s)"] + ["%-28s%19.1f" % item for item in walls.items()]
+
+
 def rings_json(rings):
     """The same as lists, since JSON has no tuples for keys."""
     return {hv: [{"way": way, "bytes": size, "batch": batch, "notifications": told, **figures}

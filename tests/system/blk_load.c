@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A load that knows what must be on the disk: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]
+ * A load that knows what must be on the disk: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]. With 0 OPERATIONS it writes all
+ * of the disk's first MIB MiB once, and reads it back.
  *
  * DEPTH threads share the first MIB MiB, each with blocks of its own: they write, read back and compare, flush, with
  * direct I/O of 4 to 64 KiB, OPERATIONS in all or until SIGTERM. Each 4 KiB block that was written tells its number and how
@@ -136,6 +137,10 @@ static void *thread(void *arg)
 
 	if (!generation || posix_memalign((void **)&buffer, BLOCK, MOST * BLOCK))
 		fail("no memory");
+	for (uint64_t at = 0; !per_thread_ops && at + MOST <= per_thread; at += MOST) {
+		__atomic_add_fetch(&operations_done, 1, __ATOMIC_RELAXED);
+		write_some(buffer, generation, first, at, MOST);
+	}
 	for (long i = 0; i < per_thread_ops && !enough; i++) {
 		__atomic_add_fetch(&operations_done, 1, __ATOMIC_RELAXED);
 		random = mix(random + i);
@@ -168,7 +173,7 @@ int main(int argc, char **argv)
 	long operations = argc > 3 ? atol(argv[3]) : 0, mib = argc > 4 ? atol(argv[4]) : 0;
 	pthread_t threads[THREADS];
 
-	if (depth < 1 || depth > THREADS || operations < 1 || mib < 1)
+	if (depth < 1 || depth > THREADS || operations < 0 || mib < 1)
 		fail("usage: blk_load DEVICE DEPTH OPERATIONS MIB [SEED]");
 	signal(SIGTERM, stop);
 	if (argc > 5)
