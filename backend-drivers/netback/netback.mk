@@ -56,3 +56,21 @@ $(NETBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts
 		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/netback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(NETBACK_INITRAMFS)
+
+# A driver domain, and a guest that it serves; both are guests of dom0's.
+DRIVER_INITRAMFS := $(B)/initramfs-driver
+$(B)/driver-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/static/xl $(BACKENDS) $(B)/tools/test/netload $(HOTPLUG)
+	scripts/mkinitramfs $@ --guest -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m loop -m tun -m bridge \
+		-m xen_blkback -m xen_netback -a $(B)/tools/static/xl=bin/xl -a $(B)/tools/backendd=bin/backendd \
+		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) -a $(B)/tools/test/netload=bin/netload \
+		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) $(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n)
+$(B)/driver-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/netload $(B)/tools/test/blk_load
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -a $(B)/tools/test/netload=bin/netload \
+		-a $(B)/tools/test/blk_load=bin/blk_load
+$(DRIVER_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) \
+		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/driver-initrd $(B)/driver-guest-initrd
+	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
+		$(foreach p,xl xenstored xenconsoled,-a $(B)/tools/static/$p=bin/$p) \
+		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/driver-initrd=boot/driver-initrd -a $(B)/driver-guest-initrd=boot/guest-initrd
+TOOL_TEST_FILES += $(DRIVER_INITRAMFS)

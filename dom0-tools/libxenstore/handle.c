@@ -426,17 +426,31 @@ void *xenstore_talk(struct xs_handle *h, xs_transaction_t t, uint32_t type, cons
 	return m ? body_of(m, type, len) : NULL;
 }
 
+/*
+ * The socket takes all requests at once. The kernel's device takes one for each write, drops what follows it there, and
+ * answers watches before what was asked earlier: each waits for its answer.
+ */
 bool xenstore_talk_many(struct xs_handle *h, void *requests, size_t bytes, unsigned int count,
 			void (*answer)(void *arg, unsigned int i, int err, const char *body, unsigned int len), void *arg)
 {
-	struct iovec iov = { requests, bytes };
-	bool good;
+	char *next = requests;
+	bool good = true;
 
 	pthread_mutex_lock(&h->request_lock);
-	good = !bytes || send_all(h, &iov, 1);
 	for (unsigned int i = 0; good && i < count; i++) {
-		struct message *m = wait_reply(h);
+		struct iovec iov = { next, bytes };
+		struct message *m;
 
+		if (!h->is_socket) {
+			struct xsd_sockmsg hdr;
+
+			memcpy(&hdr, next, sizeof(hdr));
+			iov.iov_len = sizeof(hdr) + hdr.len;
+			next += iov.iov_len;
+		}
+		if (!i || !h->is_socket)
+			good = send_all(h, &iov, 1);
+		m = good ? wait_reply(h) : NULL;
 		if (m)
 			answer(arg, i, m->hdr.type == XS_ERROR ? error_number(m->body) : 0, m->body, m->hdr.len);
 		good = m;

@@ -22,7 +22,7 @@ FULL = bool(os.environ.get("FULL"))
 add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor,
          "xlkills=%s" % os.environ.get("KILLS", "200" if FULL else "8"), limit=3600 if FULL else 1800)
 add_test("disks_of_every_kind_are_filled_come_and_go_on_" + hypervisor, step, "blkback-kinds", hypervisor,
-         "xlmib=128 xlturns=20" if FULL else "", memory="3G" if FULL else "1G", dom0="2500M" if FULL else "512M", limit=3600)
+         "xlmib=128 xlturns=20" if FULL else "", memory="4G" if FULL else "1536M", dom0="2500M" if FULL else "512M", limit=3600)
 if FULL:
     add_test("frontend_that_breaks_the_rules_costs_only_its_own_disks_on_" + hypervisor, step, "blkback-hostile", hypervisor)
     add_test("worker_that_dies_anywhere_loses_nothing_on_" + hypervisor, step, "blkback-faults", hypervisor, "xlfaults=64",
