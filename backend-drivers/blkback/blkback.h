@@ -39,12 +39,6 @@ struct queue {
 	struct io io[BLK_SLOTS];
 	uint16_t free_io[BLK_SLOTS];	/* a stack of numbers */
 	unsigned int free_count;
-	/* Holding events off: adapt() in queue.c. */
-	unsigned int hold;		/* requests that are to wait before an event comes */
-	unsigned int taken;		/* requests since the last sleep */
-	unsigned int ceiling, patience;	/* hold is not raised above, for so many sleeps */
-	unsigned int quiet, probe_after; /* sleeps with hold = 1, and after how many more is tried */
-	bool climbing;			/* hold is doubled as long as enough come */
 };
 
 extern struct blk_memory *disk;
@@ -61,18 +55,15 @@ unsigned int queue_take(struct queue *q, struct io_list *todo);
 void queue_answer(struct io *io, int status);
 /* Shows answers to the frontend, and notifies it if it wants that. */
 void queue_publish(struct queue *q);
-/*
- * Asks for an event with the next request, or when some more have come. True if there are so many already. @timed_out: the
- * last sleep ended without an event. Sets *@held if some may be waiting without an event: then sleep for HOLD_NS at most.
- */
-bool queue_sleep(struct queue *q, bool timed_out, bool *held);
-#define HOLD_NS		200000
+/* Asks for an event with the next request. True if there is one already. */
+bool queue_sleep(struct queue *q);
 
 /* --- data.c ---------------------------------------------------------------------------------------- */
 
 void data_open(void);
 /* Notes pages of a request that are not mapped yet, if this frontend's are to be; data_map() maps what was noted. */
 void data_want(uint32_t ref);
+void data_want_all(const struct io *io);	/* its segments' */
 void data_map(void);
 /* Copies the segments of an indirect request from the guest. False if it doesn't grant them. */
 bool data_read_indirect(struct io *io, struct blkif_request_segment *raw);

@@ -42,7 +42,7 @@ void data_open(void)
 
 /* --- mapped pages ---------------------------------------------------------------------------------- */
 
-static uint8_t *find(uint32_t ref)
+static inline uint8_t *find(uint32_t ref)
 {
 	return ref < REFS_MOST ? page_of[ref] : NULL;
 }
@@ -77,6 +77,15 @@ void data_want(uint32_t ref)
 		data_map();
 	page_of[ref] = &marked;
 	want[want_count++] = ref;
+}
+
+void data_want_all(const struct io *io)
+{
+	const uint32_t count = io->work.segments;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!find(io->segment[i].ref))
+			data_want(io->segment[i].ref);
 }
 
 /* --- copying ---------------------------------------------------------------------------------------- */
@@ -115,22 +124,30 @@ static void by_grant(struct io *io, uint32_t ref, uint16_t offset, uint16_t byte
 		(struct message_copy){ .ref = ref, .offset = offset, .length = bytes, .buffer = where, .to_guest = to_guest };
 }
 
-void data_copy(struct io *io, bool to_guest)
+static inline __attribute__((always_inline)) void copy_all(struct io *io, const bool to_guest)
 {
-	uint32_t where = io->buffer;
+	const struct blk_segment *s = io->segment, *end = s + io->work.segments;
+	uint8_t *own = buffer + io->buffer;
 
-	for (uint32_t i = 0; i < io->work.segments; i++) {
-		const struct blk_segment *s = &io->segment[i];
+	for (; s < end; own += s->bytes, s++) {
 		uint8_t *page = find(s->ref);
 
 		if (!page)
-			by_grant(io, s->ref, s->offset, s->bytes, where, to_guest);
+			by_grant(io, s->ref, s->offset, s->bytes, own - buffer, to_guest);
 		else if (to_guest)
-			copy(page + s->offset, buffer + where, s->bytes);
+			copy(page + s->offset, own, s->bytes);
 		else
-			copy(buffer + where, page + s->offset, s->bytes);
-		where += s->bytes;
+			copy(own, page + s->offset, s->bytes);
 	}
+}
+
+/* Twice in the program, with one test of the direction for each request. */
+void data_copy(struct io *io, bool to_guest)
+{
+	if (to_guest)
+		copy_all(io, true);
+	else
+		copy_all(io, false);
 }
 
 bool data_read_indirect(struct io *io, struct blkif_request_segment *raw)
@@ -155,38 +172,64 @@ bool data_read_indirect(struct io *io, struct blkif_request_segment *raw)
 
 /* --- the buffer --------------------------------------------------------------------------------------- */
 
-static bool is_taken(unsigned int page)
+/* Of the word of taken[] that has page `from`: the bits of the pages from there to before `end`. *next: the first behind. */
+static inline uint64_t bits(unsigned int from, unsigned int end, unsigned int *next)
 {
-	return taken[page / 64] >> (page % 64) & 1;
+	unsigned int behind = (from | 63) + 1;
+
+	*next = behind < end ? behind : end;
+	return ~0ull >> (64 - (*next - from)) << (from & 63);
+}
+
+/* The page behind the last of these that is taken; 0 if none is. */
+static unsigned int after_taken(unsigned int first, unsigned int end)
+{
+	unsigned int after = 0;
+
+	for (unsigned int p = first, next; p < end; p = next) {
+		uint64_t busy = taken[p / 64] & bits(p, end, &next);
+
+		if (busy)
+			after = (p & ~63u) + 64 - __builtin_clzll(busy);
+	}
+	return after;
 }
 
 bool data_reserve(struct io *io)
 {
-	unsigned int pages = (io->work.bytes + PAGE - 1) / PAGE, run = 0, page = next_page;
+	const unsigned int pages = (io->work.bytes + PAGE - 1) / PAGE;
+	unsigned int first = next_page;
+	bool again = false;
 
 	if (!pages)
 		return true;
-	for (unsigned int looked = 0; looked < PAGES + pages; looked++, page++) {
-		if (page == PAGES)
-			page = run = 0;
-		run = is_taken(page) ? 0 : run + 1;
-		if (run < pages)
-			continue;
-		for (unsigned int p = page + 1 - pages; p <= page; p++)
-			taken[p / 64] |= 1ull << (p % 64);
-		io->buffer = (page + 1 - pages) * PAGE;
-		io->buffer_pages = pages;
-		next_page = page + 1 == PAGES ? 0 : page + 1;
-		return true;
+	for (;;) {
+		unsigned int after;
+
+		if (first + pages > PAGES) {
+			if (again)
+				return false;
+			again = true;
+			first = 0;
+		}
+		after = after_taken(first, first + pages);
+		if (!after)
+			break;
+		first = after;
 	}
-	return false;
+	next_page = first + pages;
+	for (unsigned int p = first, next; p < next_page; p = next)
+		taken[p / 64] |= bits(p, next_page, &next);
+	io->buffer = first * PAGE;
+	io->buffer_pages = pages;
+	return true;
 }
 
 void data_release(struct io *io)
 {
-	unsigned int first = io->buffer / PAGE;
+	const unsigned int first = io->buffer / PAGE, end = first + io->buffer_pages;
 
-	for (unsigned int p = first; p < first + io->buffer_pages; p++)
-		taken[p / 64] &= ~(1ull << (p % 64));
+	for (unsigned int p = first, next; p < end; p = next)
+		taken[p / 64] &= ~bits(p, end, &next);
 	io->buffer_pages = 0;
 }

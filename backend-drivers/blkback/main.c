@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include "blkback.h"
 
@@ -71,12 +70,6 @@ static void refuse(struct io *io, int status, const char *why)
 
 /* --- before ---------------------------------------------------------------------------------------- */
 
-static void want_pages(const struct io *io)
-{
-	for (uint32_t i = 0; i < io->work.segments; i++)
-		data_want(io->segment[i].ref);
-}
-
 static bool read_segments(struct io *io)
 {
 	static struct blkif_request_segment raw[BLK_SEGMENTS];
@@ -109,7 +102,7 @@ static void prepare(struct io_list *fresh)
 		for (uint32_t i = 0; i < io->work.indirect; i++)
 			data_want(io->work.indirect_refs[i]);
 		if (!io->work.indirect)
-			want_pages(io);
+			data_want_all(io);
 	}
 	data_map();
 	while ((io = STAILQ_FIRST(&checked)) != NULL) {
@@ -117,7 +110,7 @@ static void prepare(struct io_list *fresh)
 		if (io->work.indirect) {
 			if (!read_segments(io))
 				continue;
-			want_pages(io);
+			data_want_all(io);
 		}
 		STAILQ_INSERT_TAIL(&todo, io, next);
 	}
@@ -354,24 +347,14 @@ static void take_events(void)
 /* Until a guest, the storage or the keeper has something. */
 static void sleep_until_event(void)
 {
-	static const struct timespec hold_time = { .tv_nsec = HOLD_NS };
-	static bool timed_out;
 	struct pollfd fds[] = { { .fd = FD_EVENTS, .events = POLLIN }, { .fd = storage->fd(), .events = POLLIN } };
-	bool held = false, busy = false;
-	int n = 1;
 
 	for (unsigned int i = 0; i < disk->queues; i++)
-		busy |= queue_sleep(&queues[i], timed_out, &held);
-	timed_out = false;
-	if (busy)
-		return;
-	fault_point("sleep");
-	if (running || held) {
-		n = ppoll(fds, running ? 2 : 1, held ? &hold_time : NULL, NULL);
-		timed_out = !n;
-		if (n <= 0 || !fds[0].revents)
+		if (queue_sleep(&queues[i]))
 			return;
-	}
+	fault_point("sleep");
+	if (running && (poll(fds, 2, -1) <= 0 || !fds[0].revents))
+		return;
 	take_events();
 }
 
@@ -402,7 +385,6 @@ int main(int argc, char **argv)
 	struct io_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
 
 	worker_begin(argc, argv, BLK_LAYOUT);
-	prctl(PR_SET_TIMERSLACK, 1);
 	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
 	disk = worker_memory_own();
 	read_limits();

@@ -21,17 +21,17 @@ static bool on_disk(const struct blk_limits *limits, uint64_t sector, uint64_t s
 int blk_segments(const struct blkif_request_segment *raw, const struct blk_limits *limits, struct blk_work *w,
 		 struct blk_segment *segment, const char **why)
 {
+	const uint32_t count = w->segments;
 	uint64_t sector = w->offset / BLKIF_UNIT_BYTES;
 	uint32_t units = 0;
 
-	for (uint32_t i = 0; i < w->segments; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		uint8_t first = raw[i].first_sect, last = raw[i].last_sect;
 
 		if (first > last || last > 7)
 			return bad(why, "a segment is not within its page");
-		segment[i].ref = raw[i].gref;
-		segment[i].offset = first * BLKIF_UNIT_BYTES;
-		segment[i].bytes = (last - first + 1) * BLKIF_UNIT_BYTES;
+		segment[i] = (struct blk_segment){ .ref = raw[i].gref, .offset = first * BLKIF_UNIT_BYTES,
+						   .bytes = (last - first + 1) * BLKIF_UNIT_BYTES };
 		units += last - first + 1;
 	}
 	if (!on_disk(limits, sector, units))

@@ -5,11 +5,6 @@
 #include <string.h>
 #include "blkback.h"
 
-/* Sleeps, for adapt(). */
-#define PROBE_FIRST	16u
-#define PROBE_LAST	4096u
-#define PATIENCE	64u
-
 struct queue queues[BLK_QUEUES];
 
 /* Touched as far as they are used. */
@@ -114,7 +109,6 @@ unsigned int queue_take(struct queue *q, struct io_list *todo)
 	if (waiting < 0)
 		worker_misbehaves("the request index of ring %u jumps from %u to %u", q->number, q->ring.cons,
 				  XEN_RING_READ(q->ring.head->req_prod));
-	q->taken += waiting;
 	/* An entry is free for each request: no more than there are slots can be unanswered. */
 	for (int i = 0; i < waiting; i++) {
 		struct io *io = &q->io[q->free_io[--q->free_count]];
@@ -164,53 +158,7 @@ void queue_publish(struct queue *q)
 	fault_point("publish-notified");
 }
 
-/*
- * How many requests to wait for. A guest with one request at a time must be served at its first. But one that sends many in
- * a row is interrupted by our waking up after the first of them, and each wake-up costs more than a request does. It can't
- * be seen from the ring which it is, for such a guest also finds each answer before it sends the next. So it is tried out:
- * now and then two are waited for, and if they come, twice as many as long as they come. When they do not come in time,
- * as many as did come are waited for, and for a while no more. A guest that sends one at a time waits for nothing but the
- * trials, which get rare.
- */
-static void adapt(struct queue *q, bool timed_out)
+bool queue_sleep(struct queue *q)
 {
-	unsigned int wish = q->hold;
-
-	if (timed_out && q->hold > 1) {
-		q->hold = q->ceiling = q->taken ? q->taken : 1;
-		q->patience = PATIENCE;
-		q->climbing = false;
-		if (q->hold == 1 && q->probe_after < PROBE_LAST)
-			q->probe_after *= 2;
-	} else if (q->taken >= q->hold) {
-		if (q->hold == 1 && ++q->quiet < q->probe_after)
-			wish = 1;
-		else if (q->hold == 1)
-			q->climbing = true;
-		else
-			q->probe_after = PROBE_FIRST;
-		if (wish > 1 || q->climbing)
-			wish = q->climbing ? 2 * wish : wish + 1;
-		if (!q->climbing && q->patience && q->patience-- && wish > q->ceiling)
-			wish = q->ceiling;
-		if (wish != q->hold)
-			q->quiet = 0;
-		q->hold = wish < q->ring.slots ? wish : q->ring.slots;
-	}
-	q->taken = 0;
-}
-
-bool queue_sleep(struct queue *q, bool timed_out, bool *held)
-{
-	int waiting;
-
-	if (!q->hold) {
-		q->hold = 1;
-		q->probe_after = PROBE_FIRST;
-	}
-	if (q->taken || timed_out)
-		adapt(q, timed_out);
-	waiting = xen_ring_back_sleep(&q->ring, q->hold);
-	*held |= q->hold > 1;
-	return waiting < 0 || waiting >= (int)q->hold;
+	return xen_ring_back_sleep(&q->ring, 1) != 0;
 }
