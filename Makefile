@@ -31,7 +31,7 @@ HV_OBJ := $(HV_C:%.c=$(B)/%.o) $(HV_S:%.S=$(B)/%.o)
 
 # Pure modules: also built for the host, imports held to the seam (docs/tour.md).
 PURE := boot/bootinfo boot/cmdline boot/elf boot/bzimage boot/image_unpack boot/inflate boot/unxz boot/unzstd boot/checksum \
-	core/access core/domain_kill core/event_channel core/event_2l core/event_fifo core/grant_table core/hypercall core/memory_op \
+	core/access core/domain_kill core/event_channel core/event_2l core/event_fifo core/grant_table core/grant_copy core/hypercall core/memory_op \
 	core/page_alloc core/sched_credit core/time core/timer core/vcpu_op core/version \
 	lib/bitmap lib/rangeset lib/spinlock lib/printf \
 	pv/bounce pv/descriptors pv/grant_pv pv/l1tf pv/mmu_update pv/page_owner pv/page_type \

@@ -32,30 +32,12 @@
  * mapped or unmapped is MAPTRACK_BUSY, which keeps others away while the lock is
  * not held.
  *
- * Elements of one call mostly name the same partner, and copies often the same page as the one before: a call keeps
- * what it holds until an element wants something else (struct partner, struct copy_end).
+ * Elements of one call mostly name the same partner: a call keeps it until an element names another (struct partner).
+ * Entries and their uses are in grant_use.h, copies in grant_copy.c.
  */
 #include "core/grant_table.h"
 #include "core/access.h"
-#include "core/domain.h"
-#include "core/page_alloc.h"
-#include "core/seam.h"
-#include "lib/string.h"
-#include "pv/page_type.h"
-
-/* The shared entry as two words, each read or changed in one go (xen/grant_table.h: struct grant_entry_v1). */
-struct shared_entry {
-	u32 header; /* flags in bits 0..15, domid in bits 16..31 */
-	u32 frame;
-};
-_Static_assert(sizeof(struct shared_entry) == sizeof(struct grant_entry_v1), "one layout");
-
-struct active_grant {
-	u32 readers;   /* [G] */
-	u32 writers;   /* [G] */
-	u32 frame;     /* [G] valid while in use */
-	domid_t domid; /* [G] likewise */
-};
+#include "core/grant_use.h"
 
 enum maptrack_state { MAPTRACK_FREE = 0, MAPTRACK_BUSY, MAPTRACK_MAPPED };
 
@@ -68,61 +50,22 @@ struct maptrack {
 	u8 state;               /* [A] enum maptrack_state; BUSY becomes another without the lock, by whoever made it so */
 };
 
-#define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(struct shared_entry))
 #define HANDLES_PER_PAGE 128u
 #define NO_HANDLE (~0u)
 #define MAX_FRAMES_LIMIT 4096u
 #define MAX_MAPTRACK_LIMIT 65536u
 #define UNMAP_BATCH 32u   /* unmaps that share one TLB flush */
-#define CMPXCHG_TRIES 8   /* a granter that changes an entry as often meanwhile is refused */
-
-#define ACTIVE_PART 256u /* entries whose active parts are a page */
-
-struct grant_frame {
-	struct shared_entry *shared; /* [I] once it is there */
-	struct active_grant *active[ENTRIES_PER_FRAME / ACTIVE_PART]; /* [G] each from the first use on */
-};
-
-struct grant_table {
-	spinlock_t lock;           /* RANK_GRANT: [G] */
-	u32 nr_frames;             /* [G] */
-	u32 max_frames;            /* [I] */
-	u32 max_maptrack;          /* [I] pages */
-	u32 nr_maptrack;           /* [G] pages */
-	u32 free_handle;           /* [G] list, NO_HANDLE at its end */
-	bool dead;                 /* [G] nobody looks at the shared entries any more, nor may anyone use one */
-	struct maptrack **maptrack; /* [G] from the first mapping on */
-	struct grant_frame frame[]; /* [G] max_frames */
-};
-
-/* --- The shared entries -------------------------------------------------------------- */
-
-static u32 entry_flags(u32 header) { return header & 0xffff; }
-static domid_t entry_domid(u32 header) { return header >> 16; }
-
-/* Entry `ref`, or NULL beyond the table's end; *act is NULL where none near it was ever used. [G] */
-static struct shared_entry *entry_of(const struct grant_table *gt, u32 ref, struct active_grant **act)
-{
-	u32 f = ref / ENTRIES_PER_FRAME;
-
-	if (f >= gt->nr_frames)
-		return NULL;
-	f = index_nospec(f, gt->nr_frames);
-	ref %= ENTRIES_PER_FRAME;
-	*act = gt->frame[f].active[ref / ACTIVE_PART];
-	if (*act)
-		*act += ref % ACTIVE_PART;
-	return gt->frame[f].shared + ref;
-}
 
 void grants_show(struct domain *d, u32 max)
 {
 	struct grant_table *gt = d->grant;
-	struct active_grant *act;
+	struct grant_use use;
 
 	spin_lock(&gt->lock);
 	hv_log(LOG_ERR, "  %u frames of %u, %u pages of handles\n", gt->nr_frames, gt->max_frames, gt->nr_maptrack);
-	for (u32 ref = 0; max && entry_of(gt, ref, &act); ref++) {
+	for (u32 ref = 0; max && entry_find(gt, ref, &use); ref++) {
+		const struct active_grant *act = use.active;
+
 		if (!act || (!act->readers && !act->writers))
 			continue;
 		hv_log(LOG_ERR, "  grant %u: frame %#x used by domain %u, %u for reading, %u for writing\n", ref, act->frame,
@@ -134,35 +77,7 @@ void grants_show(struct domain *d, u32 max)
 		hv_log(LOG_ERR, "  and perhaps more\n");
 }
 
-/* Checks the entry for `user` and marks it in use. GNTST_*. [G] */
-static int entry_mark(struct shared_entry *sh, domid_t user, bool write)
-{
-	u32 header = __atomic_load_n(&sh->header, __ATOMIC_RELAXED);
-	u32 marks = GTF_reading | (write ? GTF_writing : 0);
-
-	for (u32 i = 0; i < CMPXCHG_TRIES; i++) {
-		u32 flags = entry_flags(header);
-
-		if ((flags & GTF_type_mask) != GTF_permit_access || entry_domid(header) != user ||
-		    (write && (flags & GTF_readonly)))
-			return GNTST_general_error;
-		if (__atomic_compare_exchange_n(&sh->header, &header, header | marks, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-			return GNTST_okay;
-	}
-	return GNTST_general_error;
-}
-
-static void entry_unmark(struct shared_entry *sh, const struct active_grant *act)
-{
-	u32 gone = (act->writers ? 0 : GTF_writing) | (act->readers || act->writers ? 0 : GTF_reading);
-
-	if (gone)
-		__atomic_fetch_and(&sh->header, ~gone, __ATOMIC_SEQ_CST);
-}
-
-/* Makes room for what is known of the entries around `ref`, one of the table's. False without memory. [G] */
-static bool active_part(struct grant_table *gt, u32 ref)
+bool entry_make_active(struct grant_table *gt, u32 ref)
 {
 	struct active_grant **part = &gt->frame[ref / ENTRIES_PER_FRAME].active[ref % ENTRIES_PER_FRAME / ACTIVE_PART];
 
@@ -170,60 +85,17 @@ static bool active_part(struct grant_table *gt, u32 ref)
 	return *part;
 }
 
-/*
- * Begins a use of entry `ref` of `granter` by domain `user`: the marks in the entry
- * and a reference (writable type) on its frame. GNTST_*; *frame on success.
- */
+/* Begins a use (grant_use.h). GNTST_*; *frame on success. */
 static int grant_acquire(struct domain *granter, u32 ref, domid_t user, bool write, u32 *frame)
 {
-	struct grant_table *gt = granter->grant;
-	struct active_grant *act;
-	struct shared_entry *sh;
-	int status = GNTST_general_error;
+	struct grant_use use;
+	int status;
 
-	spin_lock(&gt->lock);
-	if (gt->dead) {
-		status = GNTST_bad_domain;
-		goto out;
-	}
-	sh = entry_of(gt, ref, &act);
-	if (!sh) {
-		status = GNTST_bad_gntref;
-		goto out;
-	}
-	if (unlikely(!act)) {
-		if (!active_part(gt, ref))
-			goto out;
-		entry_of(gt, ref, &act);
-	}
-	if ((act->readers || act->writers) && act->domid != user)
-		goto out;
-	if ((write ? act->writers : act->readers) == ~0u)
-		goto out;
-	/* In use already, and marked for what is wanted: the flags need no look. */
-	if (!(write ? act->writers : act->readers)) {
-		status = entry_mark(sh, user, write);
-		if (status)
-			goto out;
-		if (!act->readers && !act->writers) {
-			/* The entry's frame is fixed once it is marked. */
-			act->frame = __atomic_load_n(&sh->frame, __ATOMIC_RELAXED);
-			act->domid = user;
-		}
-	}
-	if (write ? !get_page_writable(MFN(act->frame), granter) : !get_page(MFN(act->frame), granter)) {
-		entry_unmark(sh, act);
-		status = GNTST_general_error;
-		goto out;
-	}
-	if (write)
-		act->writers++;
-	else
-		act->readers++;
-	*frame = act->frame;
-	status = GNTST_okay;
-out:
-	spin_unlock(&gt->lock);
+	spin_lock(&granter->grant->lock);
+	status = grant_use_begin(granter, ref, user, write, &use);
+	if (likely(!status))
+		*frame = use.active->frame;
+	spin_unlock(&granter->grant->lock);
 	return status;
 }
 
@@ -231,21 +103,11 @@ out:
 static void grant_release(struct domain *granter, u32 ref, bool write)
 {
 	struct grant_table *gt = granter->grant;
-	struct active_grant *act;
-	struct shared_entry *sh;
+	struct grant_use use;
 
 	spin_lock(&gt->lock);
-	sh = entry_of(gt, ref, &act);
-	BUG_ON(!sh || !(write ? act->writers : act->readers));
-	if (write) {
-		act->writers--;
-		put_page_writable(MFN(act->frame));
-	} else {
-		act->readers--;
-		put_page(MFN(act->frame));
-	}
-	if (!gt->dead)
-		entry_unmark(sh, act);
+	BUG_ON(!entry_find(gt, ref, &use));
+	grant_use_end(gt, &use, write);
 	spin_unlock(&gt->lock);
 }
 
@@ -314,17 +176,17 @@ int grant_table_frame(struct domain *d, u32 index, mfn_t *mfn)
 int grant_table_seed(struct domain *d, u32 ref, domid_t to, u32 frame)
 {
 	struct grant_table *gt = d->grant;
-	struct active_grant *act;
-	struct shared_entry *sh;
+	struct grant_use use;
+	bool found;
 
 	spin_lock(&gt->lock);
-	sh = gt->dead ? NULL : entry_of(gt, ref, &act);
-	if (sh) {
-		__atomic_store_n(&sh->frame, frame, __ATOMIC_RELAXED);
-		__atomic_store_n(&sh->header, GTF_permit_access | (u32)to << 16, __ATOMIC_RELEASE);
+	found = !gt->dead && entry_find(gt, ref, &use);
+	if (found) {
+		__atomic_store_n(&use.shared->frame, frame, __ATOMIC_RELAXED);
+		__atomic_store_n(&use.shared->header, GTF_permit_access | (u32)to << 16, __ATOMIC_RELEASE);
 	}
 	spin_unlock(&gt->lock);
-	return sh ? 0 : -EINVAL;
+	return found ? 0 : -EINVAL;
 }
 
 /* --- Handles ------------------------------------------------------------------------------ */
@@ -389,32 +251,6 @@ static void maptrack_give_back(struct grant_table *gt, u32 handle)
 	spin_lock(&gt->lock);
 	maptrack_free(gt, handle);
 	spin_unlock(&gt->lock);
-}
-
-/* --- Whom the elements of a call name ------------------------------------------------------------ */
-
-struct partner {
-	struct domain *d; /* with a reference, or NULL */
-	domid_t id;
-};
-
-/* The domain `id`, held by `p` until it is asked for another; NULL where there is none. */
-static struct domain *partner_of(struct partner *p, domid_t id)
-{
-	if (p->d && p->id == id)
-		return p->d;
-	if (p->d)
-		put_domain(p->d);
-	p->d = get_domain(id);
-	p->id = id;
-	return p->d;
-}
-
-static void partner_end(struct partner *p)
-{
-	if (p->d)
-		put_domain(p->d);
-	p->d = NULL;
 }
 
 /* --- map_grant_ref ---------------------------------------------------------------------------- */
@@ -570,89 +406,6 @@ static long op_unmap(struct vcpu *v, u64 gva, u32 count, u32 *done)
 	return 0;
 }
 
-/* --- copy ------------------------------------------------------------------------------------------ */
-
-/* One end of a copy. */
-struct copy_end {
-	struct partner partner; /* of the domain, where it is named by number */
-	const bool write;
-	bool held, is_ref;
-	struct domain *d;       /* whose page is held: the caller's own or the partner */
-	u64 page;               /* number of the grant, or machine frame */
-	mfn_t mfn;
-};
-
-static void copy_let_go(struct copy_end *e)
-{
-	if (!e->held)
-		return;
-	if (e->is_ref)
-		grant_release(e->d, e->page, e->write);
-	else if (e->write)
-		put_page_writable(e->mfn);
-	else
-		put_page(e->mfn);
-	e->held = false;
-}
-
-static void copy_end(struct copy_end *e)
-{
-	copy_let_go(e);
-	partner_end(&e->partner);
-}
-
-/* Makes `e` hold the page that `p` names. GNTST_*. */
-static int copy_hold(struct vcpu *v, struct copy_end *e, const struct gnttab_copy_ptr *p, bool is_ref)
-{
-	const u64 page = is_ref ? p->u.ref : p->u.gmfn;
-	const bool own = p->domid == DOMID_SELF;
-	int status;
-	u32 frame;
-
-	if (!is_ref && !own)
-		return GNTST_permission_denied;
-	if (e->held && e->is_ref == is_ref && e->page == page && (own ? e->d == v->domain : e->d == e->partner.d &&
-								  e->partner.id == p->domid))
-		return GNTST_okay;
-	copy_let_go(e);
-	e->d = own ? v->domain : partner_of(&e->partner, p->domid);
-	if (!e->d)
-		return GNTST_bad_domain;
-	if (is_ref) {
-		status = grant_acquire(e->d, page, v->domain->domain_id, e->write, &frame);
-		e->mfn = MFN(frame);
-	} else {
-		e->mfn = MFN(page);
-		status = (e->write ? get_page_writable(e->mfn, e->d) : get_page(e->mfn, e->d)) ?
-			GNTST_okay : GNTST_bad_page;
-	}
-	e->is_ref = is_ref;
-	e->page = page;
-	e->held = !status;
-	return status;
-}
-
-static int copy_one(struct vcpu *v, const struct gnttab_copy *op, struct copy_end *src, struct copy_end *dst)
-{
-	int status;
-	u8 *from, *to;
-
-	if (op->source.offset + (u32)op->len > PAGE_SIZE || op->dest.offset + (u32)op->len > PAGE_SIZE)
-		return GNTST_bad_copy_arg;
-	status = copy_hold(v, src, &op->source, op->flags & GNTCOPY_source_gref);
-	if (!status)
-		status = copy_hold(v, dst, &op->dest, op->flags & GNTCOPY_dest_gref);
-	if (status)
-		return status;
-	from = map_frame(src->mfn);
-	to = map_frame(dst->mfn);
-	/* The two may be one frame. */
-	memmove(to + op->dest.offset, from + op->source.offset, op->len);
-	unmap_frame(to);
-	unmap_frame(from);
-	return GNTST_okay;
-}
-
 /* --- The calls on whole tables ---------------------------------------------------------------------- */
 
 /* The domain `id` for vcpu `v`: itself, or one that it controls. NULL and *status. */
@@ -785,32 +538,6 @@ static long op_map(struct vcpu *v, u64 gva, u32 count, u32 *done)
 	return rc;
 }
 
-static long op_copy(struct vcpu *v, u64 gva, u32 count, u32 *done)
-{
-	struct copy_end src = { .write = false }, dst = { .write = true };
-	long rc = 0;
-
-	for (u32 i = 0; !rc && i < count; i++) {
-		struct gnttab_copy op;
-		u64 at = gva + (u64)i * sizeof(op);
-
-		if (i && preempt_check()) {
-			rc = -ERESTART;
-		} else if (copy_from_guest(&op, at, sizeof(op))) {
-			rc = -EFAULT;
-		} else {
-			op.status = copy_one(v, &op, &src, &dst);
-			if (copy_to_guest(at + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
-				rc = -EFAULT;
-			else
-				*done = i + 1;
-		}
-	}
-	copy_end(&dst);
-	copy_end(&src);
-	return rc;
-}
-
 long do_grant_table_op(struct vcpu *v, u32 cmd, u64 gva, u32 count, u32 *done)
 {
 	*done = 0;
@@ -820,7 +547,7 @@ long do_grant_table_op(struct vcpu *v, u32 cmd, u64 gva, u32 count, u32 *done)
 	case GNTTABOP_unmap_grant_ref:
 		return op_unmap(v, gva, count, done);
 	case GNTTABOP_copy:
-		return op_copy(v, gva, count, done);
+		return grant_copy(v, gva, count, done);
 	case GNTTABOP_setup_table:
 		return count == 1 ? op_setup_table(v, gva) : -EINVAL;
 	case GNTTABOP_query_size:
