@@ -274,9 +274,15 @@ static void step(struct device *d, int back, int front, bool online)
 	bool fresh = back == XenbusStateInitialising || back == XenbusStateInitWait ||
 		     (back == XenbusStateClosed && online && front == XenbusStateInitialising);
 	bool resume = (back == XenbusStateConnected || back == XenbusStateClosing) && there && !d->looked_at;
+	/* Only a toolstack writes 1: these nodes are another device's, and that the old ones went was not seen. */
+	bool other = back == XenbusStateInitialising && (d->failed || d->opened || d->connected);
 
-	if (d->connected && !there && !disconnect(d))
+	if (d->connected && (!there || other) && !disconnect(d))
 		return;
+	if (other) {
+		device_close(d);
+		d->failed = false;
+	}
 	if (d->connected) {
 		if (front == XenbusStateClosing && back != XenbusStateClosing)
 			set_state(d, XenbusStateClosing);

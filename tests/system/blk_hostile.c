@@ -165,9 +165,11 @@ static void grants(void)
 	for (unsigned int i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
 		struct blkif_request r = request(count++, refs[i]);
 
-		/* Not into our own ring. */
-		if (refs[i] == ring_ref)
+		/* These are granted, and a read would go into the rings of our console, of the store, and our own. */
+		if (refs[i] < 2 || refs[i] == ring_ref) {
 			r.operation = BLKIF_OP_WRITE;
+			r.sector_number = 64;
+		}
 		put(&r);
 	}
 	finish(count);
@@ -209,11 +211,13 @@ static void index_lies(int by)
 static void flood(int seconds)
 {
 	time_t end = time(NULL) + seconds;
-	uint64_t count = 0;
+	uint64_t count = 0, from = 0;
 
+	/* Answers of the last thousand may still come: the next one has other numbers. */
 	while (time(NULL) < end) {
-		memset(answered, 0, sizeof(answered));
-		count += garbage(0, 1000);
+		memset(answered + from, 0, 1000);
+		count += garbage(from, 1000);
+		from = from ? 0 : 1000;
 	}
 	finish(0);
 	printf("HOSTILE flood: %llu requests\n", (unsigned long long)count);
