@@ -7,13 +7,13 @@ QEMU's TCG makes a guest's iret fault while SMAP is on, so there it stays off
 memory outside of its copy functions, or ran guest code, would die here of a
 page fault; the guests' own tests pass every kind of pointer to it.
 """
-import glob
 import os
 import re
 import subprocess
 import sys
 
 from machine import BUILD, HV, LOGS, TOP, Failure, add_test, complain, run
+from payloads import OPTIONS, payloads
 
 # Bochs 2.7's model that has SMAP, SMEP and Skylake's weaknesses; time0 is in 2024.
 RC = """config_interface: textconfig
@@ -38,7 +38,6 @@ sound: driver=dummy
 """
 LIMIT = int(os.environ.get("LIMIT", "300"))
 SHORT = ("hypercalls", "iret", "l1tf", "grants")
-OPTIONS = {"l1tf": "pv-l1tf=on"}
 
 
 def run_in_bochs(name, options, cpus=1):
@@ -96,10 +95,9 @@ def x2apic(name, cpus):
     return None
 
 
-images = sorted(os.path.basename(path)[:-len(".elf")] for path in glob.glob(os.path.join(BUILD, "guest/*.elf")))
-for image in images or sys.exit("test_bochs: no guests in build/guest (make guests builds them)"):
-    # msi needs QEMU's device, bench measures, the last three are guests of a dom0.
-    if image not in ("bench", "msi", "domu", "spin", "talk") and (os.environ.get("FULL") or image in SHORT):
+for image in payloads() or sys.exit("test_bochs: no guests in build/guest (make guests builds them)"):
+    # msi needs QEMU's device.
+    if image != "msi" and (os.environ.get("FULL") or image in SHORT):
         add_test("with_smap_and_smep_on_guest_%s_finds_nothing_wrong" % image, guest, image)
 add_test("with_x2apic_guest_time_finds_nothing_wrong", x2apic, "time", 1)
 if os.environ.get("FULL"):

@@ -6,22 +6,18 @@ A guest reports in TAP on the console, ends with "# END" and powers off.  Its
 tests are passed on here under its name, so a guest's failed test is a failed
 test of ours; a guest that does not reach its end is one more.
 """
-import glob
 import os
 import re
 import sys
 
-from machine import BUILD, HV, LIMIT, Failure, boot, close_all
+from machine import HV, LIMIT, Failure, boot, close_all
+from payloads import OPTIONS, payloads
 
-# Guests that measure (tests/bench runs them), one that only ends (test_guest_end.py), and those that are domUs of others' tests.
-NOT_TESTS = ("bench", "domu", "fatal", "flood", "front", "heart", "rings", "spin", "talk", "web")
 CPUS = ("qemu64,+rdrand", "max") if os.environ.get("FULL") else ("qemu64,+rdrand",)
 # Guests that need another CPU as well: SYSENTER in long mode is Intel's. (Debian's Xen takes a double fault at it there.)
 MORE_CPUS = {"entry": ("qemu64,vendor=GenuineIntel,+rdrand",)} if HV == "xenolith" else {}
 # CPUs of the machine for a guest of several vcpus, of which it always has eight.
 SMP = {"vcpus": (1, 2, 4) if os.environ.get("FULL") else (1, 2)}
-# What the hypervisor must be told for a guest's tests to mean something.
-MORE_OPTIONS = {"vcpus": "dom0_max_vcpus=8", "l1tf": "pv-l1tf=on"}
 
 
 def run_guest(name, image, cpu, smp):
@@ -30,7 +26,7 @@ def run_guest(name, image, cpu, smp):
     words = ("hv=xen " if HV == "xen" else "") + (
         "int-fault=skip" if HV == "xen" and name in ("privileged", "entry") else "")
     with boot("guest-" + name, limit=4 * LIMIT, cpu=cpu, kernel=image, initrd="", memory="512M",
-              no_reboot=True, hv_options=MORE_OPTIONS.get(name, ""), dom0_options=words,
+              no_reboot=True, hv_options=OPTIONS.get(name, ""), dom0_options=words,
               devices=["-smp", str(smp)]) as this:
         this.expect(r"^# BEGIN ")
         begin = this.position
@@ -52,21 +48,20 @@ def run_guest(name, image, cpu, smp):
 
 
 def main():
-    images = sorted(glob.glob(os.path.join(BUILD, "guest/*.elf")))
+    images = payloads()
     number = 0
     failed = 0
     if HV == "bare":
-        images = []
+        images = {}
         number = 1
         print("ok 1 - guests # skip: a PV guest needs a hypervisor")
     elif not images:
         number = failed = 1
         print("not ok 1 - there are guests in build/guest (make guests builds them)")
-    for name, image, cpu, smp in ((name, image, cpu, smp) for image in images
-                                  for name in (os.path.basename(image)[:-len(".elf")],)
+    for name, image, cpu, smp in ((name, image, cpu, smp) for name, image in images.items()
                                   for cpu in CPUS + MORE_CPUS.get(name, ())
                                   for smp in SMP.get(name, (1,))):
-        if name in NOT_TESTS or not all(part in name for part in sys.argv[1:]):
+        if not all(part in name for part in sys.argv[1:]):
             continue
         try:
             results = run_guest(name, image, cpu, smp)
