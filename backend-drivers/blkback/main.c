@@ -327,20 +327,29 @@ static void hear_keeper(void)
 			read_limits();
 }
 
+/*
+ * Event channels whose events were read. They stay masked until the worker sleeps again: what else is sent until then
+ * interrupts nobody, and is found where it is.
+ */
+static uint32_t masked[PORTS];
+static unsigned int masked_count;
+
+static void unmask(void)
+{
+	if (masked_count && write(FD_EVENTS, masked, masked_count * sizeof(masked[0])) < 0)
+		worker_die("its event channels can't be unmasked: %m");
+	masked_count = 0;
+}
+
 static void take_events(void)
 {
-	uint32_t ports[PORTS];
-	ssize_t n = read(FD_EVENTS, ports, sizeof(ports));
+	ssize_t n = read(FD_EVENTS, masked, sizeof(masked));
 
 	if (n < 0 && errno != EINTR && errno != EAGAIN)
 		worker_die("its event channels can't be read: %m");
-	if (n <= 0)
-		return;
-	/* They can come again. */
-	if (write(FD_EVENTS, ports, n) < 0)
-		worker_die("its event channels can't be unmasked: %m");
-	for (unsigned int i = 0; i < n / sizeof(ports[0]); i++)
-		if (ports[i] == memory->doorbell)
+	masked_count = n > 0 ? n / sizeof(masked[0]) : 0;
+	for (unsigned int i = 0; i < masked_count; i++)
+		if (masked[i] == memory->doorbell)
 			hear_keeper();
 }
 
@@ -352,6 +361,7 @@ static void sleep_until_event(void)
 	for (unsigned int i = 0; i < disk->queues; i++)
 		if (queue_sleep(&queues[i]))
 			return;
+	unmask();
 	fault_point("sleep");
 	if (running && (poll(fds, 2, -1) <= 0 || !fds[0].revents))
 		return;
@@ -392,6 +402,8 @@ int main(int argc, char **argv)
 	storage->attach(&disk->storage, disk->readonly);
 	data_open();
 	queues_open(&fresh);
+	/* As the rings' event channels: a dead worker may have left it masked. */
+	worker_unmask(memory->doorbell);
 	worker_ready();
 	for (;;)
 		if (!pass(&fresh))
