@@ -11,7 +11,7 @@ FULL = bool(os.environ.get("FULL"))
 
 
 def images(hv):
-    options = "xlkills=20 xlimages=all" if FULL else ""
+    options = "xlkills=%s xlimages=all" % os.environ.get("KILLS", "20") if FULL else ""
     with boot("images-" + hv, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400, hv_options="dom0_mem=700M", memory="1300M",
               dom0_options="xltest=images+poweroff " + options) as this:
         this.step("images")

@@ -21,7 +21,7 @@ def step(name, hv, options):
 
 for hypervisor in sorted({HV, "xen" if FULL else HV} - {"bare"}):
     add_test("guest_has_network_through_netback_that_survives_kills_on_" + hypervisor, step, "network", hypervisor,
-             "xlkills=200 xlguests=3" if FULL else "")
+             "xlkills=%s xlguests=3" % os.environ.get("KILLS", "200") if FULL else "")
     if FULL:
         add_test("network_survives_a_worker_that_dies_at_points_of_its_code_on_" + hypervisor, step, "network", hypervisor,
                  "xlfaults=50")
