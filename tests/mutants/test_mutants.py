@@ -11,6 +11,7 @@ mutant is found when one of its programs fails.  One that does not build, does
 not apply, or only runs out of time is not found.  The short form takes six
 mutants, FULL=1 all of them.
 """
+import glob
 import os
 import re
 import shutil
@@ -101,9 +102,11 @@ def find(patch):
     with open(patch, encoding="utf-8") as file:
         text = file.read()
     programs = re.search(r"^Tests: (.*)$", text, re.MULTILINE)[1].split()
-    sources = re.findall(r"^\+\+\+ b/hypervisor/(\S+)\.c", text, re.MULTILINE)
-    paths = ["%s/hypervisor/%s.c" % (TREE, name) for name in sources]
-    paths += ["%s/build/host/%s.o" % (TREE, name) for name in sources] + [TREE + "/build/host/libpure.a"]
+    sources = re.findall(r"^\+\+\+ b/hypervisor/(\S+)\.([ch])$", text, re.MULTILINE)
+    paths = ["%s/hypervisor/%s.%s" % (TREE, *source) for source in sources] + [TREE + "/build/host/libpure.a"]
+    # Of a header every object may be made anew.
+    paths += glob.glob(TREE + "/build/host/**/*.o", recursive=True) if any(kind == "h" for _, kind in sources) else [
+        "%s/build/host/%s.o" % (TREE, name) for name, _ in sources]
     state = keep(paths)
     try:
         applied = subprocess.run(["patch", "-p1", "--silent", "--no-backup-if-mismatch", "-i", patch], cwd=TREE,
