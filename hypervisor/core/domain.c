@@ -25,6 +25,7 @@
 #include "pv/vcpu_pv.h"
 #include "x86/cpu.h"
 #include "x86/paging.h"
+#include "x86/panic.h"
 #include "x86/policy.h"
 #include "x86/xsave.h"
 
@@ -367,6 +368,8 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 		vsnprintf_hv(d->crash_reason, sizeof(d->crash_reason), fmt, ap);
 		va_end(ap);
 		hv_log(LOG_ERR, "domain %u crashed: %s\n", d->domain_id, d->crash_reason);
+		if (current->domain == d)
+			show_guest(current);
 	}
 	domain_shutdown(d, SHUTDOWN_crash);
 }

@@ -188,8 +188,8 @@ void xpti_sync_root(void)
 
 u16 read_selector_ds(void) { u16 s; __asm__ volatile("mov %%ds, %0" : "=r"(s)); return s; }
 u16 read_selector_es(void) { u16 s; __asm__ volatile("mov %%es, %0" : "=r"(s)); return s; }
-static u16 read_selector_fs(void) { u16 s; __asm__("mov %%fs, %0" : "=r"(s)); return s; }
-static u16 read_selector_gs(void) { u16 s; __asm__("mov %%gs, %0" : "=r"(s)); return s; }
+u16 read_selector_fs(void) { u16 s; __asm__ volatile("mov %%fs, %0" : "=r"(s)); return s; }
+u16 read_selector_gs(void) { u16 s; __asm__ volatile("mov %%gs, %0" : "=r"(s)); return s; }
 
 /* Loads a selector; a bad one becomes null. True when it was good. */
 #define LOAD_SELECTOR(seg, sel)                                                   \

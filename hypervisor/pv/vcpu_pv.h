@@ -23,6 +23,8 @@ void pv_load_cr4(struct vcpu *v);
 /* Selectors that no entry saves: what is in the CPU is the guest's. */
 u16 read_selector_ds(void);
 u16 read_selector_es(void);
+u16 read_selector_fs(void);
+u16 read_selector_gs(void);
 /* On and off this CPU: selectors, bases, descriptor tables, registers. */
 void pv_save(struct vcpu *v);
 void pv_load(struct vcpu *v);

@@ -15,10 +15,12 @@
 #include "core/domain.h"
 #include "core/seam.h"
 #include "lib/printf.h"
+#include "pv/vcpu_pv.h"
 #include "x86/acpi.h"
 #include "x86/apic.h"
 #include "x86/asm.h"
 #include "x86/cpu.h"
+#include "x86/guest_copy.h"
 #include "x86/paging.h"
 #include "x86/smp.h"
 
@@ -102,6 +104,25 @@ void show_registers(const struct cpu_user_regs *r)
 	P(r10, r11, r12);
 	P(r13, r14, r15);
 #undef P
+}
+
+void show_guest(struct vcpu *v)
+{
+	const struct cpu_user_regs *r = guest_regs();
+	u64 words[16];
+	size_t n = copy_from_guest_some(words, r->rsp, sizeof(words)) / 8;
+
+	hv_log(LOG_ERR, "d%uv%u in guest %s:\n", v->domain->domain_id, v->vcpu_id, v->pv.kernel_mode ? "kernel" : "user");
+	show_registers(r);
+	hv_log(LOG_ERR, "CR2 %016llx  CR3 kernel %016llx  user %016llx\n", (unsigned long long)v->pv.cr2,
+	       (unsigned long long)v->pv.kernel_cr3, (unsigned long long)v->pv.user_cr3);
+	hv_log(LOG_ERR, "FS base %016llx  GS base %016llx  behind SWAPGS %016llx\n", (unsigned long long)rdmsr(MSR_FS_BASE),
+	       (unsigned long long)rdmsr(MSR_GS_BASE), (unsigned long long)rdmsr(MSR_KERNEL_GS_BASE));
+	hv_log(LOG_ERR, "DS %04x  ES %04x  FS %04x  GS %04x  LDT %u at %016llx\n", read_selector_ds(), read_selector_es(),
+	       read_selector_fs(), read_selector_gs(), v->pv.ldt_ents, (unsigned long long)v->pv.ldt_base);
+	for (size_t i = 0; i < n; i += 2)
+		hv_log(LOG_ERR, "stack %016llx: %016llx %016llx\n", (unsigned long long)(r->rsp + 8 * i),
+		       (unsigned long long)words[i], i + 1 < n ? (unsigned long long)words[i + 1] : 0ULL);
 }
 
 static void print_current(void)

@@ -13,6 +13,10 @@ void __noreturn hypervisor_died(const struct cpu_user_regs *regs, u64 cr2);
 void show_registers(const struct cpu_user_regs *r);
 void show_trace(const u64 *word, const u64 *end);
 
+/* Prints the registers, bases and selectors of `v`, the current vcpu, and the top of its stack. */
+struct vcpu;
+void show_guest(struct vcpu *v);
+
 /* noreboot was given: stop instead of restarting. */
 extern bool machine_noreboot;
 /* The reset register of ACPI, if there is one. */
