@@ -74,9 +74,7 @@ $(B)/blkback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)
 $(BLKBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(XL) \
 		$(B)/tools/test/backendd $(B)/tools/test/blkback $(BACKENDS) $(B)/blkback-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk -m loop -m crc32c_generic -m ext4 \
-		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
-		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/blkback \
+		$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/blkback \
 		-a $(B)/tools/test/backendd=bin/backendd-test -a $(B)/tools/test/blkback=libexec-test/blkback \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(BLKBACK_INITRAMFS)
@@ -88,9 +86,7 @@ $(IMAGES_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/
 		$(B)/blkback-guest-initrd $(QEMU_TOOLS)
 	scripts/mkinitramfs $@ -r /usr/lib/x86_64-linux-gnu -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m null_blk \
 		-m crc32c_generic -m ext4 \
-		-a $(XL)=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored -a $(B)/tools/static/xenconsoled=bin/xenconsoled \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
-		-a $(B)/tools/backendd=bin/backendd $(foreach p,blkback blkback-nbd,-a $(B)/tools/$p=libexec/$p) \
+		$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd $(foreach p,blkback blkback-nbd,-a $(B)/tools/$p=libexec/$p) \
 		$(foreach p,$(QEMU_TOOLS),-a $p=usr/bin/$(notdir $p)) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/blkback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(IMAGES_INITRAMFS)

@@ -82,12 +82,9 @@ $(B)/tools/test/kill_at: tests/tools/kill_at.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -o $@ $<
 TINY_GUESTS := talk domu flood heart
-GUESTS_FILES := -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop -m xen_netback -m bridge \
-	-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
+GUESTS_FILES = $(TOOLSTACK_FILES) -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m loop -m xen_netback -m bridge \
 	$(foreach f,$(wildcard dom0-tools/hotplug/*),-a $f=hotplug/$(notdir $f)) -a $(B)/tools/test/kill_at=bin/kill_at \
-	-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/run_count=bin/run_count \
-	-a $(B)/tools/static/xenstore-control=bin/xenstore-control \
-	$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+	-a $(B)/run_count=bin/run_count -a $(B)/tools/static/xenstore-control=bin/xenstore-control \
 	-a $(PVGRUB)=boot/pvgrub -a $(B)/guest-disk=boot/guest-disk \
 	$(foreach g,$(TINY_GUESTS),-a $(B)/guest/$g.elf=boot/$g) -a $(GUEST_INITRD)=boot/guest-initrd \
 	-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz

@@ -54,11 +54,9 @@ HOTPLUG := $(sort $(wildcard dom0-tools/hotplug/*))
 $(B)/devices-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL)
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront
 $(DEVICES_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
-		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/devices-guest-initrd
+		$(B)/tools/static/xenconsoled $(B)/tools/xl $(B)/devices-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd -m xen_blkback -m xen_netback -m loop \
-		-m bridge -a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
-		-a $(B)/tools/static/xenconsoled=bin/xenconsoled $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		-m bridge $(TOOLSTACK_FILES) $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/devices-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(DEVICES_INITRAMFS)
 

@@ -138,6 +138,10 @@ $(B)/tools/static/xenstore_bench: tests/bench/xenstore_bench.c $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TOOL_CFLAGS) -static -Wl,-z,noexecstack -o $@ $^ -pthread
 
+# The toolstack for dom0 as mkinitramfs is told of it; who uses it names $(STATIC) and $(XL) as what it is made from.
+TOOLSTACK_FILES = -a $(XL)=bin/xl $(foreach p,xenstored xenconsoled,-a $(B)/tools/static/$p=bin/$p) \
+	$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n)
+
 TOOLS_INITRAMFS := $(B)/initramfs-tools
 $(TOOLS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC)
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \

@@ -44,22 +44,20 @@ $(B)/netback-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)
 		-a $(B)/tools/test/netload=bin/netload -a $(B)/tools/test/net_hostile=bin/net_hostile
 NETBACK_INITRAMFS := $(B)/initramfs-netback
 $(NETBACK_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
-		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/tools/backendd $(B)/tools/netback \
+		$(B)/tools/static/xenconsoled $(XL) $(B)/tools/backendd $(B)/tools/netback \
 		$(B)/tools/test/backendd $(B)/tools/test/netback $(B)/tools/test/netload \
 		$(B)/netback-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m tun -m bridge -m xen_netback \
-		-a $(B)/tools/static/xl=bin/xl -a $(B)/tools/static/xenstored=bin/xenstored \
-		-a $(B)/tools/static/xenconsoled=bin/xenconsoled -a $(B)/tools/backendd=bin/backendd \
+		$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd \
 		-a $(B)/tools/netback=libexec/netback -a $(B)/tools/test/backendd=bin/backendd-test \
 		-a $(B)/tools/test/netback=libexec-test/netback -a $(B)/tools/test/netload=bin/netload \
 		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/netback-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(NETBACK_INITRAMFS)
 
 # A driver domain, and a guest that it serves; both are guests of dom0's.
 DRIVER_INITRAMFS := $(B)/initramfs-driver
-$(B)/driver-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/static/xl $(BACKENDS) $(B)/tools/test/netload $(HOTPLUG)
+$(B)/driver-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(XL) $(BACKENDS) $(B)/tools/test/netload $(HOTPLUG)
 	scripts/mkinitramfs $@ --guest -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m loop -m tun -m bridge \
 		-m xen_blkback -m xen_netback -a $(B)/tools/static/xl=bin/xl -a $(B)/tools/backendd=bin/backendd \
 		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) -a $(B)/tools/test/netload=bin/netload \
@@ -68,9 +66,8 @@ $(B)/driver-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -a $(B)/tools/test/netload=bin/netload \
 		-a $(B)/tools/test/blk_load=bin/blk_load
 $(DRIVER_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) \
-		$(B)/tools/static/xenconsoled $(B)/tools/static/xl $(B)/driver-initrd $(B)/driver-guest-initrd
+		$(B)/tools/static/xenconsoled $(XL) $(B)/driver-initrd $(B)/driver-guest-initrd
 	scripts/mkinitramfs $@ -m xenfs -m xen_evtchn -m xen_gntdev -m xen_privcmd \
-		$(foreach p,xl xenstored xenconsoled,-a $(B)/tools/static/$p=bin/$p) \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) \
+		$(TOOLSTACK_FILES) \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/driver-initrd=boot/driver-initrd -a $(B)/driver-guest-initrd=boot/guest-initrd
 TOOL_TEST_FILES += $(DRIVER_INITRAMFS)

@@ -352,6 +352,18 @@ def boot(name, **options):
     return machine
 
 
+def dom0_step(label, step, words="", **options):
+    """Boot a dom0 for the initramfs' `step` (the last of ONE+TWO; further `words` on its command line) and a power-off.
+
+    Neither hypervisor nor kernel may have complained. Return the machine's text.
+    """
+    with boot(label, dom0_options="xltest=%s+poweroff %s" % (step, words), **options) as machine:
+        machine.step(step.rpartition("+")[2])
+        machine.expect_poweroff()
+        machine.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+        return machine.text
+
+
 def close_all(show):
     """End what the last test booted; with `show`, print the ends of the logs."""
     for machine in MACHINES:

@@ -64,13 +64,26 @@ $(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/ini
 		$(BACKENDS) $(wildcard dom0-tools/hotplug/* scripts/run/*) $(NET_PROGRAMS)
 	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
 		$(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd xen_blkback xen_netback tun loop bridge nft_chain_nat nft_masq,-m $m) \
-		$(foreach p,xenstored xenconsoled xenstore-control,-a $(B)/tools/static/$p=bin/$p) \
-		$(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n) -a $(XL)=bin/xl \
-		-a $(B)/tools/backendd=bin/backendd -a $(B)/tools/blkback=libexec/xenolith/blkback \
-		-a $(B)/tools/netback=libexec/xenolith/netback \
+		$(TOOLSTACK_FILES) -a $(B)/tools/static/xenstore-control=bin/xenstore-control -a $(B)/tools/backendd=bin/backendd \
+		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/xenolith/$p) \
 		$(foreach s,common.sh vif-bridge vif-nat vif-route block,-a dom0-tools/hotplug/$s=etc/xen/scripts/$s) \
 		-a dom0-tools/systemd/xen-init-dom0=bin/xen-init-dom0 -a scripts/run/first.cfg=etc/xen/first.cfg \
 		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(GUEST_INITRAMFS)=boot/initrd $(WEB_GUEST:%=-a %=boot/web)
+
+# Guests with disks and networks of our backends; NAT, so dom0 has what make run's has for it.
+BACKENDS_INITRAMFS := $(B)/initramfs-backends
+$(B)/backends-guest-initrd: scripts/mkinitramfs scripts/guest-init scripts/initramfs/etc/udhcpc $(KERNEL) $(B)/tools/test/netload \
+		$(addprefix $(B)/tools/test/,blk_load blk_hostile net_hostile)
+	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -m xenfs -m xen_evtchn -m xen_gntalloc \
+		$(foreach p,netload blk_load blk_hostile net_hostile,-a $(B)/tools/test/$p=bin/$p) \
+		-a scripts/initramfs/etc/udhcpc=etc/udhcpc
+$(BACKENDS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
+		$(B)/tools/static/xenconsoled $(XL) $(BACKENDS) $(NET_PROGRAMS) $(B)/backends-guest-initrd
+	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
+		$(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd crc32c_generic loop tun bridge nft_chain_nat nft_masq,-m $m) \
+		$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd -a $(B)/tools/test/netload=bin/netload \
+		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
+		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/backends-guest-initrd=boot/guest-initrd
 
 run: $(MACHINE_FILES) $(RUN_INITRAMFS)
 	@scripts/run-qemu --hv $(HV) --initrd $(RUN_INITRAMFS) --hv-options dom0_mem=512M $(RUN)

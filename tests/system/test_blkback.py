@@ -5,36 +5,30 @@ meanwhile; read-only, growing and failing disks; hostile frontends. On the hyper
 import os
 import re
 
-from machine import HV, TOP, Failure, add_test, boot, complain, run
+from machine import HV, TOP, Failure, add_test, complain, dom0_step, run
 
 INITRAMFS = os.path.join(TOP, "build/initramfs-blkback")
 PAUSE_US = 200000       # the most that a guest waits for a new worker, beside its outstanding I/O
 
 
-def step(name, hv, options="", limit=1800, memory="1G", dom0="512M"):
-    with boot("%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, limit=limit, hv_options="dom0_mem=" + dom0, memory=memory,
-              dom0_options="xltest=%s+poweroff %s" % (name, options)) as this:
-        this.step(name)
-        this.expect_poweroff()
-        this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+def step(name, hv, words="", limit=1800, memory="1G", dom0="512M"):
+    dom0_step("%s-%s" % (name, hv), name, words, hv=hv, initrd=INITRAMFS, limit=limit, hv_options="dom0_mem=" + dom0, memory=memory)
 
 
 def pause(hv):
     """In virtual time: instructions are counted. What outstanding I/O takes is what the same load takes without a kill; at
     depth 1 nothing is taken off."""
-    with boot("blkback-pause-" + hv, hv=hv, initrd=INITRAMFS, limit=1800, hv_options="dom0_mem=512M", memory="1G", exact=True,
-              dom0_options="xltest=blkback-pause+poweroff") as this:
-        this.step("blkback-pause")
-        this.expect_poweroff()
-        found = re.findall(r"^blkback: at depth (\d+) .* takes (\d+) us, with a kill (\d+) us$", this.text, re.MULTILINE)
-        if len(found) != 2:
-            raise Failure("the pauses were not measured")
-        for depth, without, killed in ((int(word) for word in line) for line in found):
-            complain("depth %d: longest operation %d us, with a kill %d us" % (depth, without, killed))
-            if killed - (without if depth > 1 else 0) > PAUSE_US:
-                raise Failure("the pause at depth %d is too long" % depth)
-        for took in re.findall(r"successor at work (\d+) us$", this.text, re.MULTILINE):
-            complain("from the end of the worker to its successor at work %s us" % took)
+    text = dom0_step("blkback-pause-" + hv, "blkback-pause", hv=hv, initrd=INITRAMFS, limit=1800, hv_options="dom0_mem=512M",
+                     memory="1G", exact=True)
+    found = re.findall(r"^blkback: at depth (\d+) .* takes (\d+) us, with a kill (\d+) us$", text, re.MULTILINE)
+    if len(found) != 2:
+        raise Failure("the pauses were not measured")
+    for depth, without, killed in ((int(word) for word in line) for line in found):
+        complain("depth %d: longest operation %d us, with a kill %d us" % (depth, without, killed))
+        if killed - (without if depth > 1 else 0) > PAUSE_US:
+            raise Failure("the pause at depth %d is too long" % depth)
+    for took in re.findall(r"successor at work (\d+) us$", text, re.MULTILINE):
+        complain("from the end of the worker to its successor at work %s us" % took)
 
 
 hypervisor = "xen" if HV == "bare" else HV

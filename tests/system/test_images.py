@@ -4,7 +4,7 @@
 a file system stays clean; reasons are told. On the hypervisor that HV names. FULL=1 kills more and takes all formats."""
 import os
 
-from machine import HV, TOP, add_test, boot, run
+from machine import HV, TOP, add_test, dom0_step, run
 
 INITRAMFS = os.path.join(TOP, "build/initramfs-images")
 FULL = bool(os.environ.get("FULL"))
@@ -12,11 +12,8 @@ FULL = bool(os.environ.get("FULL"))
 
 def images(hv):
     options = "xlkills=%s xlimages=all" % os.environ.get("KILLS", "20") if FULL else ""
-    with boot("images-" + hv, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400, hv_options="dom0_mem=700M", memory="1300M",
-              dom0_options="xltest=images+poweroff " + options) as this:
-        this.step("images")
-        this.expect_poweroff()
-        this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+    dom0_step("images-" + hv, "images", options, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400, hv_options="dom0_mem=700M",
+              memory="1300M")
 
 
 hypervisor = "xen" if HV == "bare" else HV

@@ -5,18 +5,15 @@
 three guests on one bridge, points in the code where workers die, and Debian's Xen too."""
 import os
 
-from machine import HV, TOP, add_test, boot, run
+from machine import HV, TOP, add_test, dom0_step, run
 
 INITRAMFS = os.path.join(TOP, "build/initramfs-netback")
 FULL = bool(os.environ.get("FULL"))
 
 
-def step(name, hv, options):
-    with boot("%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, memory="1G", limit=7200 if FULL else 1800,
-              hv_options="dom0_mem=320M", dom0_options="xltest=%s+poweroff %s" % (name, options)) as this:
-        this.step(name)
-        this.expect_poweroff()
-        this.refuse(r"\(XEN\).*(panic|fatal|crashed)", r"BUG: |Oops: |WARNING: ")
+def step(name, hv, words):
+    dom0_step("%s-%s" % (name, hv), name, words, hv=hv, initrd=INITRAMFS, memory="1G", limit=7200 if FULL else 1800,
+              hv_options="dom0_mem=320M")
 
 
 for hypervisor in sorted({HV, "xen" if FULL else HV} - {"bare"}):

@@ -2,11 +2,14 @@
 /*
  * Network load with contents that are checked, for dom0 and for guests:
  *
- *	netload serve PORT				serves what follows to any number of clients, IPv4 and IPv6
+ *	netload serve PORT				serves what follows to any number of clients, IPv4 and IPv6; at a
+ *							port that it says, if PORT is 0
  *	netload send ADDRESS PORT BYTES [STREAMS]	TCP to the server, which checks every byte
  *	netload receive ADDRESS PORT BYTES [STREAMS]	TCP from the server, checked here
  *	netload udp ADDRESS PORT COUNT SIZE		UDP to the server, which says how many came, and whole
  *	netload ask ADDRESS PORT COUNT SIZE		UDP there and back, one after the other
+ *	netload pace ADDRESS PORT COUNT US		UDP there and back, one each US microseconds whether the last one is back or
+ *							not; says the longest time without an answer
  *
  * Each ends with a line "netload: WHAT BYTES bytes, NS ns" and status 0, or a line that says what was wrong and status 1.
  * With a minus before BYTES contents are not checked, so that only the network's cost is measured.
@@ -166,10 +169,16 @@ static int listen_on(int type, uint16_t port)
 
 static void serve(uint16_t port)
 {
-	struct pollfd fds[2] = { { listen_on(SOCK_STREAM, port), POLLIN, 0 }, { listen_on(SOCK_DGRAM, port), POLLIN, 0 } };
+	struct pollfd fds[2] = { { listen_on(SOCK_STREAM, port), POLLIN, 0 } };
+	struct sockaddr_in6 at;
+	socklen_t size = sizeof(at);
 
+	if (getsockname(fds[0].fd, (void *)&at, &size))
+		fail("getsockname: %s", strerror(errno));
+	port = ntohs(at.sin6_port);
+	fds[1] = (struct pollfd){ listen_on(SOCK_DGRAM, port), POLLIN, 0 };
 	signal(SIGCHLD, SIG_IGN);
-	printf("netload: serving\n");
+	printf("netload: serving at port %u\n", port);
 	fflush(stdout);
 	for (;;) {
 		poll(fds, 2, -1);
@@ -256,6 +265,44 @@ static void ask(int fd, size_t size)
 	fail("no answer");
 }
 
+static void pace(char **argv)
+{
+	int fd = connect_to(argv[2], argv[3], SOCK_DGRAM);
+	uint64_t count = strtoull(argv[4], NULL, 10), step = strtoull(argv[5], NULL, 10) * 1000, sent = 0, back = 0, longest = 0;
+	uint64_t next, last, end;
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	block[0] = block[1] = 0;
+	ask(fd, 24);
+	next = last = now();
+	/* Those on their way when the last one is sent have a second. */
+	end = next + count * step + 1000000000;
+	while (back < count && now() < end) {
+		struct timespec wait = { 0, 1000000 };
+
+		if (sent < count && now() >= next) {
+			block[1] = ++sent;
+			next += step;
+			if (send(fd, block, 24, 0) < 0 && errno != ENOBUFS)
+				fail("send: %s", strerror(errno));
+		}
+		if (sent < count)
+			wait.tv_nsec = next > now() ? next - now() : 0;
+		if (ppoll(&p, 1, &wait, NULL) <= 0)
+			continue;
+		while (recv(fd, block, sizeof(block), MSG_DONTWAIT) > 0) {
+			uint64_t t = now();
+
+			back++;
+			longest = t - last > longest ? t - last : longest;
+			last = t;
+		}
+		block[0] = 0;
+	}
+	printf("netload: pace %llu of %llu are back, longest pause %llu us\n", (unsigned long long)back, (unsigned long long)count,
+	       (unsigned long long)longest / 1000);
+}
+
 static void packets(char **argv)
 {
 	int fd = connect_to(argv[2], argv[3], SOCK_DGRAM);
@@ -294,7 +341,9 @@ int main(int argc, char **argv)
 		return streams(argv, argc == 6 ? atoi(argv[5]) : 1);
 	else if (argc == 6 && (!strcmp(argv[1], "udp") || !strcmp(argv[1], "ask")))
 		packets(argv);
+	else if (argc == 6 && !strcmp(argv[1], "pace"))
+		pace(argv);
 	else
-		fail("serve PORT | send|receive ADDRESS PORT BYTES [STREAMS] | udp|ask ADDRESS PORT COUNT SIZE");
+		fail("serve PORT | send|receive ADDRESS PORT BYTES [STREAMS] | udp|ask ADDRESS PORT COUNT SIZE | pace ADDRESS PORT COUNT US");
 	return 0;
 }

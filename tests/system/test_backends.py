@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Stock guests with disks and networks of our backends: some under a mixed load, on one bridge and behind NAT, three for
+ten minutes of their time in the full form; what one has beside a neighbour that breaks the rules; how long a network stands
+still when its worker dies. The last two in machines that count instructions. On the hypervisor that HV names."""
+import os
+import re
+import subprocess
+
+from machine import BUILD, HV, Failure, add_test, complain, die_with_parent, dom0_step, run
+
+FULL = bool(os.environ.get("FULL"))
+LOAD = "xlguests=3 xlseconds=600" if FULL else "xlguests=2 xlseconds=8"
+PAUSE_US = 200000       # the most that a guest waits for a new worker
+LEAST = 0.9             # of what a guest has beside an honest neighbour, beside a hostile one
+
+
+def step(name, hv, words="", **options):
+    return dom0_step("%s-%s" % (name.replace("+", "-"), hv), name, words, hv=hv, initrd=os.path.join(BUILD, "initramfs-backends"),
+                     limit=3600, **options)
+
+
+def mixed(hv):
+    # The server outside, on the host's loopback, at a port that is free.
+    with subprocess.Popen([os.path.join(BUILD, "tools/test/netload"), "serve", "0"], stdout=subprocess.PIPE, text=True,
+                          preexec_fn=die_with_parent) as server:
+        try:
+            port = server.stdout.readline().split()[-1]
+            step("modules+mixed", hv, "xlport=%s %s" % (port, LOAD), memory="1536M", hv_options="dom0_mem=640M",
+                 devices=["-nic", "user,model=virtio-net-pci"])
+        finally:
+            server.kill()
+
+
+def pause(hv):
+    text = step("network-pause", hv, memory="1G", hv_options="dom0_mem=512M", exact=True)
+    found = re.findall(r"^network: kill: (\w+): .*longest pause (\d+) us$", text, re.MULTILINE)
+    if [kill for kill, _ in found] != ["no", "yes"]:
+        raise Failure("the pauses were not measured")
+    for kill, us in found:
+        complain("kill: %s: longest pause %s us" % (kill, us))
+    if int(found[1][1]) > PAUSE_US:
+        raise Failure("the pause is too long")
+
+
+def neighbour(hv):
+    text = step("neighbour", hv, memory="1G", hv_options="dom0_mem=512M", exact=True)
+    found = {name: (int(operations), int(ns)) for name, operations, ns in
+             re.findall(r"^neighbour: (\w+): (\d+) operations a second, a round trip in (\d+) ns$", text, re.MULTILINE)}
+    for name, (operations, ns) in found.items():
+        complain("beside a neighbour that is %s: %d operations of a disk a second, a round trip in %d ns" % (name, operations, ns))
+    if found["hostile"][0] < LEAST * found["honest"][0]:
+        raise Failure("the hostile neighbour takes from the disk")
+    if found["hostile"][1] * LEAST > found["honest"][1]:
+        raise Failure("the hostile neighbour takes from the network")
+
+
+hypervisor = "xen" if HV == "bare" else HV
+add_test("guests_under_a_mixed_load_leave_no_error_in_any_log_on_" + hypervisor, mixed, hypervisor)
+add_test("network_stands_still_for_200_ms_at_most_when_a_worker_dies_on_" + hypervisor, pause, hypervisor)
+add_test("hostile_frontends_take_no_more_from_a_neighbour_than_honest_ones_on_" + hypervisor, neighbour, hypervisor)
+run()
