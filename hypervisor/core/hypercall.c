@@ -115,8 +115,11 @@ void hypercall_target_put(struct domain *d)
 static __attribute__((noinline)) long continue_entry(u64 gva, u64 count, const struct entry_rest *e)
 {
 	for (unsigned i = 0; i < e->changed; i++)
-		if (copy_to_guest(gva + ENTRY(args[i]), &e->args[i], 8))
+		if (copy_to_guest(gva + ENTRY(args[i]), &e->args[i], 8)) {
+			/* The entry said that it goes on; it can't. */
+			this_cpu_info()->continued = false;
 			return -EFAULT;
+		}
 	return hypercall_continue(2, gva, count, 0, 0);
 }
 

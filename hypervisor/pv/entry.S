@@ -463,6 +463,8 @@ exit_event:
 	mov	%rbx, %rdi
 	mov	%rsp, %rsi
 	call	pv_deliver_event
+	cmpl	$0, CI_work(%rsp)		/* a guest whose stack took no frame has ended */
+	jne	exit_work
 	jmp	exit_now
 
 exit_work:

@@ -558,7 +558,8 @@ static __attribute__((noinline)) long mmuext_ops(u64 a1, u64 a2, u64 a3, u64 a4)
 
 HYPERCALL(hc_mmuext_op)
 {
-	if ((u32)a2 == 1 && !a3 && a4 == DOMID_SELF) {
+	/* All 64 bits: a call that is continued has more of them, and perhaps a table to finish first. */
+	if (a2 == 1 && !a3 && a4 == DOMID_SELF) {
 		int rc = flush_alone(a1);
 
 		if (rc <= 0)

@@ -575,6 +575,21 @@ static void an_interrupted_entry_is_continued_in_place(void **state)
 	assert_int_equal(dom_b->tot_pages, 6);
 }
 
+static void an_entry_that_can_not_be_continued_leaves_no_promise_behind(void **state)
+{
+	struct multicall_entry *e = entries();
+	struct xen_memory_reservation *r = fake_guest(LIST);
+
+	(void)state;
+	*r = (struct xen_memory_reservation){ .extent_start = OTHER_LIST, .nr_extents = 6, .domid = DOMID_SELF };
+	e[0] = (struct multicall_entry){ .op = __HYPERVISOR_memory_op, .args = { XENMEM_populate_physmap, LIST } };
+	fake_guest_readonly(ARG);
+	fake.preempt_after = 2;
+	assert_int_equal(multicall(1), -EFAULT);
+	/* Else the next hypercall of this CPU that returns the number -ERESTART would run again. */
+	assert_false(this_cpu_info()->continued);
+}
+
 static void work_is_seen_to_between_entries(void **state)
 {
 	struct multicall_entry *e = entries();
@@ -829,6 +844,7 @@ int main(void)
 		cmocka_unit_test_setup(the_m2p_is_shown_to_toolstacks, fresh),
 		cmocka_unit_test_setup(entries_run_in_turn_and_a_failure_stops_nothing, fresh),
 		cmocka_unit_test_setup(an_interrupted_entry_is_continued_in_place, fresh),
+		cmocka_unit_test_setup(an_entry_that_can_not_be_continued_leaves_no_promise_behind, fresh),
 		cmocka_unit_test_setup(work_is_seen_to_between_entries, fresh),
 		cmocka_unit_test_setup(vm_assist_takes_what_a_pv_guest_may_ask_for, fresh),
 		cmocka_unit_test_setup(features_say_who_is_dom0, fresh),

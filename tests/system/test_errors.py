@@ -154,8 +154,7 @@ def hang(cpus):
     skip = only_on("xenolith")
     if skip:
         return skip
-    with shell("watchdog-%d" % cpus, hv_options="watchdog watchdog_timeout=3", no_reboot=True,
-               devices=["-smp", str(cpus)]) as this:
+    with shell("watchdog-%d" % cpus, hv_options="watchdog watchdog_timeout=3", no_reboot=True, smp=cpus) as this:
         if not re.search(r"^\(XEN\) watchdog: a CPU that is stuck for 3 seconds ends", this.text, re.MULTILINE):
             raise Failure("the watchdog does not run")
         this.send(SWITCH)

@@ -13,7 +13,7 @@ FULL = bool(os.environ.get("FULL"))
 
 def frontends(hv, name, parts, words="", cpus=1):
     with boot("frontends-%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, limit=1800 if FULL else 600, memory="1G",
-              hv_options="dom0_mem=400M", devices=["-smp", str(cpus)],
+              hv_options="dom0_mem=400M", smp=cpus,
               dom0_options="xltest=frontends+poweroff xlparts=%s %s" % (parts, words)) as this:
         this.step("frontends")
         this.expect_poweroff()

@@ -27,7 +27,7 @@ def run_guest(name, image, cpu, smp):
         "int-fault=skip" if HV == "xen" and name in ("privileged", "entry") else "")
     with boot("guest-" + name, limit=4 * LIMIT, cpu=cpu, kernel=image, initrd="", memory="512M",
               no_reboot=True, hv_options=OPTIONS.get(name, ""), dom0_options=words,
-              devices=["-smp", str(smp)]) as this:
+              smp=smp, threads=True) as this:
         this.expect(r"^# BEGIN ")
         begin = this.position
         this.expect(r"^# END.*$")

@@ -31,6 +31,8 @@ MORE = {
     "tlb-shootdown": 3, "userfaultfd": 50, "usersyscall": 50, "vdso": 2000, "vfork": 50, "vm-rw": 4,
     "wait": 30, "x86syscall": 300, "zombie": 40,
 }
+# One that refuses to run on a CPU that is not Intel's.
+INTEL = {"x86syscall": MORE.pop("x86syscall")}
 # The memory and the arrays that they work on.
 SIZES = """--vm-bytes 8M --mmap-bytes 4M --shm-bytes 1M --qsort-size 16384 --radixsort-size 16384
            --vm-rw-bytes 4M --userfaultfd-bytes 1M""".split()
@@ -64,6 +66,7 @@ def add(label, stressors, **options):
 # With SMAP Xen's dom0 faults under TCG; ours leaves it off by itself.
 add("max", {**SHORT, **MORE} if FULL else SHORT, cpu="max,-smap")
 if FULL:
+    add("intel", INTEL, cpu="max,-smap,vendor=GenuineIntel")
     add("two_cpus", SHORT, cpu="max,-smap", smp=2)
     add("qemu64", SHORT)
 run()
