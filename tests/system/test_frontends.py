@@ -12,8 +12,8 @@ FULL = bool(os.environ.get("FULL"))
 
 
 def frontends(hv, name, parts, words="", cpus=1):
-    with boot("frontends-%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, limit=1800 if FULL else 600, memory="1G",
-              hv_options="dom0_mem=400M", smp=cpus,
+    with boot("frontends-%s-%s" % (name, hv), hv=hv, initrd=INITRAMFS, limit=1800 if FULL else 600,
+              memory="2G" if FULL else "1G", hv_options="dom0_mem=" + ("1200M" if FULL else "600M"), smp=cpus,
               dom0_options="xltest=frontends+poweroff xlparts=%s %s" % (parts, words)) as this:
         this.step("frontends")
         this.expect_poweroff()

@@ -25,7 +25,7 @@ MORE = {
     "bad-altstack": 10, "clock": 40, "clone": 40, "daemon": 10, "dup": 5, "epoll": 100, "eventfd": 500,
     "exec": 8, "fp": 1, "getrandom": 50, "itimer": 100, "kill": 200, "malloc": 300, "matrix": 8,
     "memcpy": 6, "mincore": 10, "mprotect": 50, "mremap": 1, "msg": 500,
-    "nanosleep": 50, "poll": 100, "qsort": 1, "radixsort": 1, "regs": 2, "remap": 2, "rseq": 50,
+    "nanosleep": 50, "poll": 100, "qsort": 1, "radixsort": 1, "regs": 2, "remap": 2, "rseq": 1,
     "shm": 2, "sigabrt": 20, "sigchld": 30, "sigfd": 200, "sigfpe": 100, "sigq": 200,
     "sigrt": 200, "sigsuspend": 100, "sigtrap": 100, "sock": 10, "stack": 3, "timer": 200,
     "tlb-shootdown": 3, "userfaultfd": 50, "usersyscall": 50, "vdso": 2000, "vfork": 50, "vm-rw": 4,
@@ -35,7 +35,7 @@ MORE = {
 INTEL = {"x86syscall": MORE.pop("x86syscall")}
 # The memory and the arrays that they work on.
 SIZES = """--vm-bytes 8M --mmap-bytes 4M --shm-bytes 1M --qsort-size 16384 --radixsort-size 16384
-           --vm-rw-bytes 4M --userfaultfd-bytes 1M""".split()
+           --vm-rw-bytes 4M --userfaultfd-bytes 1M --exec-max 8""".split()
 
 
 def passes(batch, name):
