@@ -352,6 +352,12 @@ def boot(name, **options):
     return machine
 
 
+def make(target):
+    """Have make build what only a full form needs, "build/...". Return None, or what it said, in case it can't."""
+    made = subprocess.run(["make", "-C", TOP, target], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return made.stdout if made.returncode else None
+
+
 def dom0_step(label, step, words="", **options):
     """Boot a dom0 for the initramfs' `step` (the last of ONE+TWO; further `words` on its command line) and a power-off.
 

@@ -72,6 +72,10 @@ $(RUN_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/ini
 
 # Guests with disks and networks of our backends; NAT, so dom0 has what make run's has for it.
 BACKENDS_INITRAMFS := $(B)/initramfs-backends
+BACKENDS_FILES = $(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd crc32c_generic loop tun bridge,-m $m) \
+	$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd -a $(B)/tools/test/netload=bin/netload \
+	$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
+	-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/backends-guest-initrd=boot/guest-initrd
 $(B)/backends-guest-initrd: scripts/mkinitramfs scripts/guest-init scripts/initramfs/etc/udhcpc $(KERNEL) $(B)/tools/test/netload \
 		$(addprefix $(B)/tools/test/,blk_load blk_hostile net_hostile)
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -m xenfs -m xen_evtchn -m xen_gntalloc \
@@ -80,10 +84,18 @@ $(B)/backends-guest-initrd: scripts/mkinitramfs scripts/guest-init scripts/initr
 $(BACKENDS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
 		$(B)/tools/static/xenconsoled $(XL) $(BACKENDS) $(NET_PROGRAMS) $(B)/backends-guest-initrd
 	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
-		$(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd crc32c_generic loop tun bridge nft_chain_nat nft_masq,-m $m) \
-		$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd -a $(B)/tools/test/netload=bin/netload \
-		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
-		-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/backends-guest-initrd=boot/guest-initrd
+		$(BACKENDS_FILES) -m nft_chain_nat -m nft_masq
+
+# With Open vSwitch; the full form of test_backends.py asks for it.
+OVS_ROOT := $(B)/ovs/root
+OVS_PROGRAMS := $(addprefix $(OVS_ROOT)/usr/,sbin/ovsdb-server bin/ovsdb-tool bin/ovs-vsctl lib/openvswitch-switch/ovs-vswitchd)
+$(OVS_PROGRAMS) &: scripts/fetch
+	scripts/fetch ovs
+	@touch $(OVS_PROGRAMS)
+$(B)/initramfs-networks: $(BACKENDS_INITRAMFS) $(OVS_PROGRAMS)
+	scripts/mkinitramfs $@ -r $(OVS_ROOT) $(foreach p,$(OVS_PROGRAMS),-a $p=bin/$(notdir $p)) \
+		-a $(OVS_ROOT)/usr/share/openvswitch/vswitch.ovsschema=usr/share/openvswitch/vswitch.ovsschema \
+		$(BACKENDS_FILES) -m openvswitch
 
 run: $(MACHINE_FILES) $(RUN_INITRAMFS)
 	@scripts/run-qemu --hv $(HV) --initrd $(RUN_INITRAMFS) --hv-options dom0_mem=512M $(RUN)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Stock guests with disks and networks of our backends: some under a mixed load, on one bridge and behind NAT, three for
-ten minutes of their time in the full form; what one has beside a neighbour that breaks the rules; how long a network stands
-still when its worker dies. The last two in machines that count instructions. On the hypervisor that HV names."""
+ten minutes of their time in the full form; what one has beside a neighbour that breaks the rules, and how long a network
+stands still when its worker dies, in machines that count instructions; in the full form networks by routes and by Open
+vSwitch. On the hypervisor that HV names."""
 import os
 import re
 import subprocess
 
-from machine import BUILD, HV, Failure, add_test, complain, die_with_parent, dom0_step, run
+from machine import BUILD, HV, Failure, add_test, complain, die_with_parent, dom0_step, make, run
 
 FULL = bool(os.environ.get("FULL"))
 LOAD = "xlguests=3 xlseconds=600" if FULL else "xlguests=2 xlseconds=8"
@@ -55,8 +56,18 @@ def neighbour(hv):
         raise Failure("the hostile neighbour takes from the network")
 
 
+def networks(hv):
+    said = make("build/initramfs-networks")
+    if said:
+        raise Failure(said[-400:])
+    dom0_step("networks-" + hv, "networks", hv=hv, initrd=os.path.join(BUILD, "initramfs-networks"), limit=3600, memory="1536M",
+              hv_options="dom0_mem=640M")
+
+
 hypervisor = "xen" if HV == "bare" else HV
 add_test("guests_under_a_mixed_load_leave_no_error_in_any_log_on_" + hypervisor, mixed, hypervisor)
 add_test("network_stands_still_for_200_ms_at_most_when_a_worker_dies_on_" + hypervisor, pause, hypervisor)
 add_test("hostile_frontends_take_no_more_from_a_neighbour_than_honest_ones_on_" + hypervisor, neighbour, hypervisor)
+if FULL:
+    add_test("guests_are_routed_and_are_ports_of_open_vswitch_on_" + hypervisor, networks, hypervisor)
 run()

@@ -4,9 +4,8 @@
 too, and Debian's kernel with more vcpus, other sizes of memory, as a gzipped ELF file, and by GRUB from the guest's disk."""
 import os
 import re
-import subprocess
 
-from machine import HV, TOP, Failure, add_test, boot, run
+from machine import HV, TOP, Failure, add_test, boot, make, run
 
 INITRAMFS = os.path.join(TOP, "build/initramfs-guests")
 NEWER = "build/initramfs-newer"
@@ -22,9 +21,9 @@ def create(hv, name, memory="1G", dom0="400M", words="", limit=600, initrd=INITR
 
 def newer_kernel(hv):
     """Debian's kernel 6.12, if its archive has one for this Debian."""
-    made = subprocess.run(["make", "-C", TOP, NEWER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if made.returncode:
-        return "skip: " + next((line for line in made.stdout.splitlines() if line.startswith("fetch: ")), made.stdout[-200:])
+    said = make(NEWER)
+    if said:
+        return "skip: " + next((line for line in said.splitlines() if line.startswith("fetch: ")), said[-200:])
     create(hv, "newer", words="xlparts=linux xlvcpus=2 xlmemory=192 xlkernel=vmlinuz-newer", initrd=os.path.join(TOP, NEWER))
     return None
 
