@@ -100,7 +100,7 @@ $(B)/initramfs-networks: $(BACKENDS_INITRAMFS) $(OVS_PROGRAMS)
 run: $(MACHINE_FILES) $(RUN_INITRAMFS)
 	@scripts/run-qemu --hv $(HV) --initrd $(RUN_INITRAMFS) --hv-options dom0_mem=512M $(RUN)
 
-test: $(MACHINE_FILES) $(RUN_INITRAMFS) $(TOOLS) $(TOOL_TEST_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
+test: $(MACHINE_FILES) $(RUN_INITRAMFS) $(BACKENDS_INITRAMFS) $(TOOLS) $(TOOL_TEST_FILES) $(HOST_TESTS) $(FUZZERS) guests check-seam $(B)/initramfs-user
 	@HV=$(HV) scripts/run-tests $(TESTS)
 
 test-all: export FULL = 1
