@@ -57,9 +57,9 @@ TOOL_TEST_FILES += $(NETBACK_INITRAMFS)
 
 # A driver domain, and a guest that it serves; both are guests of dom0's.
 DRIVER_INITRAMFS := $(B)/initramfs-driver
-$(B)/driver-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(XL) $(BACKENDS) $(B)/tools/test/netload $(HOTPLUG)
+$(B)/driver-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(STATIC) $(XL) $(BACKENDS) $(B)/tools/test/netload $(HOTPLUG)
 	scripts/mkinitramfs $@ --guest -m xenfs -m xen_evtchn -m xen_gntdev -m xen_gntalloc -m xen_privcmd -m loop -m tun -m bridge \
-		-m xen_blkback -m xen_netback -a $(B)/tools/static/xl=bin/xl -a $(B)/tools/backendd=bin/backendd \
+		-m xen_blkback -m xen_netback -a $(XL)=bin/xl -a $(B)/tools/backendd=bin/backendd \
 		$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) -a $(B)/tools/test/netload=bin/netload \
 		$(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) $(foreach n,$(notdir $(CLIENT_NAMES)),-a $(B)/tools/static/xenstore=bin/$n)
 $(B)/driver-guest-initrd: scripts/mkinitramfs scripts/guest-init $(KERNEL) $(B)/tools/test/netload $(B)/tools/test/blk_load
