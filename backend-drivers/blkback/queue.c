@@ -151,6 +151,7 @@ void queue_publish(struct queue *q)
 	if (q->ring.shown == q->ring.mine)
 		return;
 	fault_point("publish-begins");
+	xen_ring_back_ask(&q->ring, 1);
 	notify = xen_ring_back_push(&q->ring);
 	fault_point("publish-shown");
 	if (notify)

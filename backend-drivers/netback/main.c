@@ -85,10 +85,11 @@ static void start_threads(struct queue **queues, unsigned int count)
  * A packet for the guest wakes the worker, which would run at once in place of who sends: as a batch job it waits until the
  * sender waits, or has used up its slice. A packet from the guest wakes who receives, which would run at once in place of
  * the worker: with more weight than an ordinary process the worker mostly goes on, so that one who receives finds several
- * packets, and TCP answers them by one ACK. Linux's own backend sends where no process can interrupt it. No harm if neither
- * can be had. While it still may: worker_begin() gives such rights up.
+ * packets, and TCP answers them by one ACK. Linux's own backend sends where no process can interrupt it. The weight must be
+ * enough for the guest's work too: when this domain hands its CPU over in the middle of the worker, Linux takes what the
+ * guest then runs for the worker's. No harm if neither can be had. While it still may: worker_begin() gives such rights up.
  */
-#define NICE	(-5)		/* three times the weight of 0 */
+#define NICE	(-8)		/* six times the weight of 0 */
 
 static void ask_for_batches(void)
 {

@@ -822,7 +822,9 @@ long do_event_channel_op(struct vcpu *v, u32 cmd, u64 arg_gva)
 	guest_window_open();
 	guest_get(port, arg_gva, offsetof(struct evtchn_send, port), bad_pointer);
 	guest_window_close();
-	v->events_sent++;
+	v->sent_to = port;
+	if (unlikely(READ_ONCE(v->has_rivals)))
+		sched_event_sent(v);
 	return evtchn_send(v->domain, port);
 bad_pointer:
 	return -EFAULT;

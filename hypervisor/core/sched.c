@@ -65,8 +65,8 @@ struct run_queue {
 	bool slice_over;     /* CPU's own */
 	bool limited;        /* [S] the timer is for the end of the rate limit, with the slice not over */
 	u64 since;           /* [S] when curr got the CPU */
-	u64 rivals_since;    /* [S] when another began to wait while curr ran, 0 for not yet */
-	u32 sent_then;       /* [S] events that curr had sent then */
+	struct credit_watch watch; /* CPU's own: of curr */
+	bool sent;           /* CPU's own: an event was sent with others waiting, and it was not yet asked who goes first */
 	bool misplaced;      /* [S] one waits here that may not run here */
 	u64 idle_ns, idle_since; /* [S] idle time before idle_since, which is 0 while it is busy */
 	struct timer slice;
@@ -140,36 +140,6 @@ void runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 	out->time[out->state] += now_ns() - out->state_entry_time;
 }
 
-/*
- * A guest that asked for the update flag sees it set in the entry time before
- * anything else changes, and cleared when all has. One that unmapped its area
- * misses the news; that is its own affair.
- */
-static int write_runstate(u64 gva, struct vcpu_runstate_info rs, bool flag)
-{
-	const u64 at = gva + offsetof(struct vcpu_runstate_info, state_entry_time), entry_time = rs.state_entry_time;
-
-	if (!flag)
-		return copy_to_guest(gva, &rs, sizeof(rs));
-	rs.state_entry_time |= XEN_RUNSTATE_UPDATE;
-	return copy_to_guest(at, &rs.state_entry_time, 8) ?: copy_to_guest(gva, &rs, sizeof(rs)) ?:
-	       copy_to_guest(at, &entry_time, 8);
-}
-
-void runstate_publish(struct vcpu *v)
-{
-	bool user = !v->pv.kernel_mode;
-
-	if (!v->runstate_gva)
-		return;
-	/* The area is in the kernel's address space. */
-	if (user)
-		write_cr3(v->pv.kernel_cr3);
-	write_runstate(v->runstate_gva, v->runstate, bit_test(&v->domain->vm_assist, VMASST_TYPE_runstate_update_flag));
-	if (user)
-		write_cr3(v->pv.user_cr3);
-}
-
 /* --- Queues ----------------------------------------------------------------------------------- */
 
 /* Adds to v's virtual time, and takes from its domain's budget, what it ran since the last call. */
@@ -229,6 +199,8 @@ static void enqueue(struct run_queue *q, struct vcpu *v)
 	v->rq_next = *p;
 	*p = v;
 	WRITE_ONCE(q->waiting, q->waiting + 1);
+	if (q->curr)
+		WRITE_ONCE(q->curr->has_rivals, true);
 }
 
 /* v is in q. */
@@ -385,6 +357,30 @@ void sched_yield(struct vcpu *v)
 		set_work(this_cpu(), WORK_SCHEDULE);
 	}
 	spin_unlock(&q->lock);
+}
+
+static struct credit_habit *habit_of(struct vcpu *v)
+{
+	return &v->habit[v->sent_to % HABITS];
+}
+
+void sched_event_sent(struct vcpu *v)
+{
+	struct run_queue *q = &queues[this_cpu()];
+
+	/* Told more than once by one port: in this stint it is asked no more. */
+	if (q->watch.habit == habit_of(v)) {
+		credit_watch_runs_on(&q->watch);
+		v->has_rivals = false;
+		return;
+	}
+	/* They may have gone to another CPU. */
+	if (!READ_ONCE(q->waiting))
+		return;
+	credit_watch_begin(&q->watch, habit_of(v), v->stint, now_ns());
+	q->sent = true;
+	if (!q->watch.habit->runs_on)
+		set_work(this_cpu(), WORK_SCHEDULE);
 }
 
 u64 sched_idle_ns(u32 cpu)
@@ -724,8 +720,7 @@ static void put_off(struct run_queue *q, struct vcpu *prev, u64 now)
 		runstate_change(prev, VCPU_OFFLINE, now);
 	} else if (READ_ONCE(prev->blocked)) {
 		runstate_change(prev, VCPU_BLOCKED, now);
-		if (q->rivals_since)
-			credit_tail(&prev->habit, now - q->rivals_since, prev->events_sent - q->sent_then);
+		credit_watch_slept(&q->watch, now);
 	} else {
 		runstate_change(prev, VCPU_RUNNABLE, now);
 		if (budget_left(prev, now) > 0)
@@ -733,20 +728,22 @@ static void put_off(struct run_queue *q, struct vcpu *prev, u64 now)
 		else
 			park(prev);
 	}
+	q->watch.habit = NULL;
 }
 
 /* Under the queue's lock: does `v`, which runs, go on although `rival` waits? */
 static bool goes_on(struct run_queue *q, struct vcpu *v, const struct vcpu *rival, u64 now, u64 ratelimit)
 {
 	if (!credit_goes_on(v->vtime, rival->vtime, q->slice_over, now - q->since, ratelimit)) {
-		credit_tail(&v->habit, ~0ULL, 0);
+		credit_watch_runs_on(&q->watch);
 		return false;
 	}
-	if (q->slice_over || q->rivals_since)
+	if (q->slice_over || (q->watch.habit && !q->sent))
 		return true;
-	q->rivals_since = now;
-	q->sent_then = v->events_sent;
-	return !credit_hands_over(&v->habit, v->vtime, rival->vtime);
+	if (!q->sent)
+		credit_watch_begin(&q->watch, habit_of(v), v->stint, now);
+	q->sent = false;
+	return !credit_hands_over(q->watch.habit, v->vtime, rival->vtime);
 }
 
 /*
@@ -773,7 +770,9 @@ static struct vcpu *pick(struct run_queue *q, struct vcpu *prev, u32 cpu, u64 no
 	if (!next && (next = rival)) {
 		dequeue(q, next);
 		next->charged_at = q->since = now;
-		q->rivals_since = 0;
+		q->sent = false;
+		next->stint++;
+		next->has_rivals = q->waiting;
 		runstate_change(next, VCPU_RUNNING, now);
 	}
 	if (!next && !q->idle_since) {

@@ -18,7 +18,7 @@
  *
  * Who woke does not get the CPU before the one that runs has had it for the rate limit: two that wake each other often
  * would else be switched at each event, where one could have done much for the other at once. But one that, as seen
- * before, sleeps soon after others began to wait, and sends no more events before, hands the CPU over at once: the answer
+ * before, sleeps soon after an event to that port, and sends no more events before, hands the CPU over at once: the answer
  * may be there before it goes to sleep, which is dear in most guests. That is a frontend with one request under way; a
  * backend that answers many is not of that kind.
  *
@@ -33,6 +33,8 @@
 #define WAKE_NS 5000000ULL
 #define LEAD_NS 20000000ULL
 #define TAIL_NS 20000ULL          /* who sleeps as soon hands over; a guest's way to sleep is a few microseconds */
+#define RUNS_ON_FOR 4             /* times that it must sleep soon before that is believed again */
+#define SHOWS_EVERY 37            /* a number that bursts of events seldom have: it must not always fall on the same of them */
 #define PERIOD_NS 10000000ULL     /* as credit2's, which says so at boot */
 
 u64 credit_charge(u64 ran, u32 weight)
@@ -70,12 +72,39 @@ bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimi
 bool credit_hands_over(struct credit_habit *h, u64 vtime, u64 rival)
 {
 	/* Handed over, it does not show how long it would have run on: from time to time it may. */
-	return rival <= vtime + 2 * WAKE_NS && h->tail <= TAIL_NS && ++h->handed_over % 8;
+	if (rival > vtime + 2 * WAKE_NS || h->runs_on)
+		return false;
+	if (++h->handed_over < SHOWS_EVERY)
+		return true;
+	h->handed_over = 0;
+	return false;
 }
 
-void credit_tail(struct credit_habit *h, u64 ran_on, u32 sent)
+void credit_watch_begin(struct credit_watch *w, struct credit_habit *h, u8 stint, u64 now)
 {
-	h->tail = sent ? TAIL_NS + 1 : min(ran_on, TAIL_NS + 1);
+	credit_watch_runs_on(w);
+	w->habit = h;
+	w->since = now;
+	w->again = h->stint == stint;
+	h->stint = stint;
+}
+
+void credit_watch_slept(struct credit_watch *w, u64 now)
+{
+	if (!w->habit || w->again)
+		return;
+	if (now - w->since > TAIL_NS)
+		w->habit->runs_on = RUNS_ON_FOR;
+	else if (w->habit->runs_on)
+		w->habit->runs_on--;
+}
+
+void credit_watch_runs_on(struct credit_watch *w)
+{
+	if (!w->habit)
+		return;
+	w->habit->runs_on = RUNS_ON_FOR;
+	w->again = true;
 }
 
 u64 credit_slice(u32 waiting)

@@ -28,18 +28,26 @@ u64 credit_woken_alone(u64 vtime, u64 floor);
  * the first `ratelimit` ns, and as long as it is no further ahead than that.
  */
 bool credit_goes_on(u64 vtime, u64 rival, bool slice_over, u64 ran, u64 ratelimit);
-/*
- * How long a vcpu ran on, the last time, from when another began to wait for its CPU until it slept: ns, at most a
- * little more than what counts as soon. A new one is taken to sleep soon.
- */
+#define HABITS 64                /* of a vcpu: ports share them by their last bits */
+/* What a vcpu does after it sent an event to some port while another waited for its CPU. A new one is taken to sleep soon. */
 struct credit_habit {
-	u32 tail;
-	u32 handed_over;
+	u8 runs_on;     /* not 0: it lately did not sleep soon, or had more to tell before */
+	u8 handed_over; /* how often, since it was last to show whether it still sleeps soon */
+	u8 stint;       /* of the vcpu's, in which it was last judged: the last event of many shows nothing */
+};
+/* The habit that a vcpu shows by what it does: from since on, NULL as long as nobody waits for its CPU. */
+struct credit_watch {
+	struct credit_habit *habit;
+	u64 since;
+	bool again;     /* it was judged in this stint already */
 };
 /* Another waits for its CPU: shall it have it at once? Not if it had much more time. */
 bool credit_hands_over(struct credit_habit *h, u64 vtime, u64 rival);
-/* It slept after `ran_on` ns, in which it sent that many events; or was stopped, in which case ran_on is ~0. */
-void credit_tail(struct credit_habit *h, u64 ran_on, u32 sent);
+/* An event was sent by the port that has the habit h. What was watched before had more to tell. */
+void credit_watch_begin(struct credit_watch *w, struct credit_habit *h, u8 stint, u64 now);
+/* It sleeps; ... or was stopped, or sent another event by the same port. */
+void credit_watch_slept(struct credit_watch *w, u64 now);
+void credit_watch_runs_on(struct credit_watch *w);
 /* How long one may run while `waiting` wait. */
 u64 credit_slice(u32 waiting);
 

@@ -61,6 +61,8 @@ u64 now_ns(void);
 
 /* `v` has an event to take: wake it if it blocks, interrupt it if it runs elsewhere. */
 void vcpu_kick(struct vcpu *v);
+/* `v`, which runs here and has rivals, sends an event to v->sent_to: it may give the CPU to another. */
+void sched_event_sent(struct vcpu *v);
 
 /* Drop every stale translation of `d` on all CPUs that may hold one. */
 void flush_tlb_domain(struct domain *d);

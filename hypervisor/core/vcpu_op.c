@@ -8,6 +8,7 @@
 #include "core/time.h"
 #include "lib/string.h"
 #include "pv/vcpu_pv.h"
+#include "x86/asm.h"
 #include "x86/cpu.h"
 #include "x86/guest_copy.h"
 
@@ -110,6 +111,36 @@ static long singleshot(struct vcpu *v, u64 gva)
 		return -ETIME;
 	timer_set(&v->singleshot, t.timeout_abs_ns);
 	return 0;
+}
+
+/*
+ * A guest that asked for the update flag sees it set in the entry time before
+ * anything else changes, and cleared when all has. One that unmapped its area
+ * misses the news; that is its own affair.
+ */
+static int write_runstate(u64 gva, struct vcpu_runstate_info rs, bool flag)
+{
+	const u64 at = gva + offsetof(struct vcpu_runstate_info, state_entry_time), entry_time = rs.state_entry_time;
+
+	if (!flag)
+		return copy_to_guest(gva, &rs, sizeof(rs));
+	rs.state_entry_time |= XEN_RUNSTATE_UPDATE;
+	return copy_to_guest(at, &rs.state_entry_time, 8) ?: copy_to_guest(gva, &rs, sizeof(rs)) ?:
+	       copy_to_guest(at, &entry_time, 8);
+}
+
+void runstate_publish(struct vcpu *v)
+{
+	bool user = !v->pv.kernel_mode;
+
+	if (!v->runstate_gva)
+		return;
+	/* The area is in the kernel's address space. */
+	if (user)
+		write_cr3(v->pv.kernel_cr3);
+	write_runstate(v->runstate_gva, v->runstate, bit_test(&v->domain->vm_assist, VMASST_TYPE_runstate_update_flag));
+	if (user)
+		write_cr3(v->pv.user_cr3);
 }
 
 /* Another vcpu's area is written when that comes to a CPU the next time. */

@@ -267,6 +267,11 @@ FAKE_HOOK void vcpu_kick(struct vcpu *v)
 		fake.on_kick(v);
 }
 
+FAKE_HOOK void sched_event_sent(struct vcpu *v)
+{
+	fake.sent_with_rivals = v->sent_to;
+}
+
 FAKE_HOOK void flush_tlb_domain(struct domain *d)
 {
 	(void)d;

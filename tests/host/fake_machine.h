@@ -28,6 +28,7 @@ struct fake_machine {
 	u64 now;                   /* what now_ns() says */
 	u32 kicks;                 /* vcpu_kick() calls */
 	struct vcpu *last_kicked;
+	u32 sent_with_rivals; /* the port of the last such event */
 	void (*on_kick)(struct vcpu *v);
 	u32 flushes;               /* flush_tlb_domain() calls */
 	u32 grace_periods;         /* wait_for_readers() calls */

@@ -104,6 +104,20 @@ static void interdomain_sends_arrive_both_ways(void **state)
 	assert_true(pending(a, pa));
 }
 
+static void the_scheduler_hears_of_what_is_sent_while_others_wait(void **state)
+{
+	u32 pa, pb;
+
+	(void)state;
+	connect(&pa, &pb);
+	assert_int_equal(guest_send(av, pa), 0);
+	assert_int_equal(fake.sent_with_rivals, 0);
+	av->has_rivals = true;
+	mask(b, pb);
+	assert_int_equal(guest_send(av, pa), 0);
+	assert_int_equal(fake.sent_with_rivals, pa);
+}
+
 static void a_vcpu_is_kicked_once_until_it_takes_its_upcall(void **state)
 {
 	u32 p1 = guest_bind_ipi(bv, 0), p2 = guest_bind_ipi(bv, 0), p65;
@@ -451,6 +465,7 @@ int main(void)
 		TEST(a_2_level_domain_has_4095_ports),
 		TEST(the_domains_own_limit_holds),
 		TEST(interdomain_sends_arrive_both_ways),
+		TEST(the_scheduler_hears_of_what_is_sent_while_others_wait),
 		TEST(a_vcpu_is_kicked_once_until_it_takes_its_upcall),
 		TEST(a_masked_port_becomes_pending_without_an_upcall),
 		TEST(unbound_sends_are_dropped_and_wrong_sends_refused),

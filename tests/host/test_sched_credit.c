@@ -206,21 +206,61 @@ static unsigned int handed_over(struct credit_habit *h)
 	return handed;
 }
 
+/* It sends an event while another waits, and then sleeps after `ran_on` ns. */
+static void sends_and_sleeps(struct credit_habit *h, u8 stint, u64 ran_on)
+{
+	struct credit_watch w = { 0 };
+
+	credit_watch_begin(&w, h, stint, 500 * MS);
+	credit_watch_slept(&w, 500 * MS + ran_on);
+}
+
+static void the_last_event_of_a_burst_shows_nothing(void **state)
+{
+	struct credit_habit h = { 0 }, other = { 0 };
+	struct credit_watch w = { 0 };
+
+	(void)state;
+	/* Two by one port, and sleeps. */
+	credit_watch_begin(&w, &h, 1, 0);
+	credit_watch_runs_on(&w);
+	credit_watch_slept(&w, MS / 1000);
+	assert_int_equal(handed_over(&h), 0);
+	/* By two ports in turn: the one before had more to tell, the last one too. */
+	w.habit = NULL;
+	for (u64 i = 0; i < 20; i++)
+		credit_watch_begin(&w, i % 2 ? &h : &other, 2, i * MS / 1000);
+	credit_watch_slept(&w, 20 * MS / 1000);
+	assert_int_equal(handed_over(&h), 0);
+	assert_int_equal(handed_over(&other), 0);
+	/* One by each: the second is the last. */
+	for (u8 stint = 3; stint < 20; stint++) {
+		w.habit = NULL;
+		credit_watch_begin(&w, &h, stint, 0);
+		credit_watch_begin(&w, &other, stint, 0);
+		credit_watch_slept(&w, MS / 1000);
+	}
+	assert_int_equal(handed_over(&h), 0);
+	assert_in_range(handed_over(&other), 60, 79);
+}
+
 static void who_sleeps_soon_hands_over_and_who_works_on_does_not(void **state)
 {
 	struct credit_habit h = { 0 };
 
 	(void)state;
-	assert_in_range(handed_over(&h), 60, 76); /* at times it may run on, and shows how long */
+	assert_in_range(handed_over(&h), 60, 79); /* at times it may run on, and shows how long */
 	assert_false(credit_hands_over(&h, 500 * MS, 511 * MS));
-	credit_tail(&h, MS / 1000, 0);
-	assert_in_range(handed_over(&h), 60, 76);
-	credit_tail(&h, ~0ULL, 0);
+	sends_and_sleeps(&h, 1, MS / 1000);
+	assert_in_range(handed_over(&h), 60, 79);
+	sends_and_sleeps(&h, 2, MS / 10);
 	assert_int_equal(handed_over(&h), 0);
-	credit_tail(&h, MS / 100, 1); /* it had more to tell */
+	/* Once is not believed. */
+	sends_and_sleeps(&h, 3, MS / 100);
 	assert_int_equal(handed_over(&h), 0);
-	credit_tail(&h, MS / 100, 0);
-	assert_in_range(handed_over(&h), 60, 76);
+	for (u8 stint = 4; stint < 12; stint++)
+		sends_and_sleeps(&h, stint, MS / 100);
+	assert_in_range(handed_over(&h), 60, 79);
 }
 
 static void wherever_it_ran_before_it_waits_a_bounded_time(void **state)
@@ -278,6 +318,7 @@ int main(void)
 		cmocka_unit_test(one_that_wakes_runs_at_once_among_busy_ones),
 		cmocka_unit_test(one_that_wakes_waits_until_the_rate_limit_is_over),
 		cmocka_unit_test(who_sleeps_soon_hands_over_and_who_works_on_does_not),
+		cmocka_unit_test(the_last_event_of_a_burst_shows_nothing),
 		cmocka_unit_test(wherever_it_ran_before_it_waits_a_bounded_time),
 		cmocka_unit_test(sleeping_saves_nothing_up),
 		cmocka_unit_test(one_that_moves_keeps_its_place_within_bounds),

@@ -202,9 +202,18 @@ static inline int xen_ring_front_sleep(struct xen_ring_end *end, uint32_t after)
 	return xen_ring_front_waiting(end);
 }
 
-static inline int xen_ring_back_sleep(struct xen_ring_end *end, uint32_t after)
+/*
+ * The first half of it alone, before responses are shown: who gets them and puts the next request tells at once, which
+ * finds a backend awake that would else have gone to sleep.
+ */
+static inline void xen_ring_back_ask(struct xen_ring_end *end, uint32_t after)
 {
 	XEN_RING_WRITE(end->head->req_event, end->cons + after);
+}
+
+static inline int xen_ring_back_sleep(struct xen_ring_end *end, uint32_t after)
+{
+	xen_ring_back_ask(end, after);
 	xen_ring_mb();
 	return xen_ring_back_waiting(end);
 }
