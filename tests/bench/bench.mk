@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the benchmarks of rings and drivers run in: a dom0 with our tools, Linux's backends, hotplug scripts, the guests.
+# make bench, and what the benchmarks of rings and drivers run in: a dom0 with our tools, Linux's backends, hotplug scripts, the guests.
 # Included by the main Makefile.
 
 BENCH_INITRAMFS := $(B)/initramfs-bench
@@ -36,3 +36,7 @@ $(BENCH_DEBIAN): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/init
 		-a $(LIB)=lib/x86_64-linux-gnu/libxenstore.so.4 -a /lib64/ld-linux-x86-64.so.2=lib64/ld-linux-x86-64.so.2 \
 		-a $(B)/run_count=bin/run_count -a $(B)/guest/talk.elf=boot/talk -a $(B)/kernel/vmlinux.gz=boot/vmlinux.gz \
 		-a $(GUEST_INITRD)=boot/guest-initrd
+
+# Here and not in system.mk, since prerequisites are looked up where a rule is read.
+bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(BENCH_INITRAMFS) $(BENCH_DEBIAN) guests
+	@python3 -B tests/bench/bench.py

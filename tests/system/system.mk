@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Rules for whole machines: make run, test, test-all, bench, fetch, setup, initramfs. Included by the main Makefile;
+# Rules for whole machines: make run, test, test-all, fetch, setup, initramfs. Included by the main Makefile;
 # B is the build folder, $(B)/xenolith the hypervisor, HOST_TESTS the host's unit tests (cmocka programs).
 #
 # HV=xen or HV=bare runs the same on Debian's Xen or on the kernel alone. RUN="--memory 2G ..." are further options of
@@ -108,6 +108,3 @@ test-all: test
 
 size: $(MACHINE_FILES)
 	@python3 -B tests/system/test_size.py --table
-
-bench: $(MACHINE_FILES) $(B)/xen $(B)/count.so $(B)/initramfs-tools $(B)/initramfs-guests $(BENCH_INITRAMFS) $(BENCH_DEBIAN) guests
-	@python3 -B tests/bench/bench.py
