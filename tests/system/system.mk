@@ -75,14 +75,15 @@ BACKENDS_INITRAMFS := $(B)/initramfs-backends
 BACKENDS_FILES = $(foreach m,xenfs xen_evtchn xen_gntdev xen_gntalloc xen_privcmd crc32c_generic loop tun bridge,-m $m) \
 	$(TOOLSTACK_FILES) -a $(B)/tools/backendd=bin/backendd -a $(B)/tools/test/netload=bin/netload \
 	$(foreach p,blkback netback,-a $(B)/tools/$p=libexec/$p) $(foreach f,$(HOTPLUG),-a $f=hotplug/$(notdir $f)) \
-	-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/backends-guest-initrd=boot/guest-initrd
+	-a $(B)/kernel/vmlinuz=boot/vmlinuz -a $(B)/backends-guest-initrd=boot/guest-initrd \
+	-a $(B)/guest/heart.elf=boot/heart
 $(B)/backends-guest-initrd: scripts/mkinitramfs scripts/guest-init scripts/initramfs/etc/udhcpc $(KERNEL) $(B)/tools/test/netload \
 		$(addprefix $(B)/tools/test/,blk_load blk_hostile net_hostile)
 	scripts/mkinitramfs $@ --guest -m xen_blkfront -m xen_netfront -m xenfs -m xen_evtchn -m xen_gntalloc \
 		$(foreach p,netload blk_load blk_hostile net_hostile,-a $(B)/tools/test/$p=bin/$p) \
 		-a scripts/initramfs/etc/udhcpc=etc/udhcpc
 $(BACKENDS_INITRAMFS): scripts/mkinitramfs $(wildcard scripts/initramfs/* scripts/initramfs/*/*) $(KERNEL) $(STATIC) $(HOTPLUG) \
-		$(B)/tools/static/xenconsoled $(XL) $(BACKENDS) $(NET_PROGRAMS) $(B)/backends-guest-initrd
+		$(B)/tools/static/xenconsoled $(XL) $(BACKENDS) $(NET_PROGRAMS) $(B)/backends-guest-initrd $(B)/guest/heart.elf
 	scripts/mkinitramfs $@ -r $(NET_ROOT) $(foreach p,$(NET_PROGRAMS),-a $p=sbin/$(notdir $p)) \
 		$(BACKENDS_FILES) -m nft_chain_nat -m nft_masq
 
