@@ -53,9 +53,9 @@ struct vcpu {
 	enum vcpu_state state;       /* [S] */
 	u64 vtime;                   /* [S] ns it ran, weighted: core/sched.c */
 	u64 charged_at;              /* [S] ns up to which vtime counts, while it runs */
-	u32 sent_to;                 /* [V] that port */
+	u32 sent_to;                 /* [V] the port that it sent an event to last */
 	u8 stint;                    /* [S] how often it got a CPU, modulo 256 */
-	bool has_rivals;             /* [S] while it runs: others may be waiting for its CPU */
+	bool has_rivals;             /* [A] while it runs: others may be waiting for its CPU */
 	bool parked;                 /* [S] runnable, and in no queue until its domain's budget is filled again */
 	u64 *hard, *soft;            /* [S] affinity, a bit for each CPU; NULL: all. Once set never freed before v */
 	bool loaded;                 /* [A] `processor` holds its registers; changed by that CPU alone */
@@ -88,7 +88,7 @@ struct vcpu {
 	mfn_t vcpu_info_mfn;         /* [V] holds a writable reference when placed */
 	void *info_page;             /* [I] where a vcpu without a place in shared_info has it at first, or NULL */
 
-	struct credit_habit habit[HABITS]; /* [V] by the port that it sent to last */
+	struct credit_habit habit[HABITS]; /* [V] by sent_to: core/sched_credit.c */
 };
 
 struct pirq {
