@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,8 @@ int main(int argc, char **argv)
 {
 	const char *domid = NULL;
 
+	/* It is ignored here if it was where xl was started, by nohup say. */
+	signal(SIGHUP, SIG_DFL);
 	for (int i = 1; i < argc - 1; i++) {
 		if (!strcmp(argv[i], "-xen-domid"))
 			domid = argv[i + 1];
