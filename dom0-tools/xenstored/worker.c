@@ -384,8 +384,12 @@ static void resume(void)
 			/* This daemon was not born with its descriptor, and is about to be sent it. */
 			if (slot->born == shm->starts)
 				continue;
+			/*
+			 * By slot too: the uid of one that was killed before its journal was written is given again,
+			 * perhaps by this very loop.
+			 */
 			TAILQ_FOREACH(c, &worker.store->conns, next)
-				if (c->uid == slot->uid)
+				if (c->slot == i && c->uid == slot->uid)
 					owner = c;
 			if (!owner && slot->kind != KIND_RING && slot->state == SLOT_NEW) {
 				slot->uid = 0;

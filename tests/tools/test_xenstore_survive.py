@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import re
+import signal
 import tempfile
 import time
 
@@ -214,6 +215,46 @@ def nothing_is_lost_when_killed_at_random_moments():
               last.read("/t/counter"))
         check(last.good("CONTROL", "check") == b"OK\0", "the counts are wrong")
         print("# %d kills, work done: %s" % (daemon.restarts(), list(results)))
+
+
+@test
+def connection_whose_number_another_got_after_a_kill_is_served():
+    """Two connections wait for the daemon. It is killed once it has numbered the first, which has the higher slot, and
+    its successor, which begins with the lower slot, gives that number to the other."""
+    with Daemon(fault="adopt:4") as daemon:     # the first is the one by which Daemon sees that it is up
+        def held():
+            """The keeper's sockets, by inode."""
+            links = set()
+            for path in glob.glob("/proc/%d/fd/*" % daemon.process.pid):
+                try:
+                    links.add(os.readlink(path))
+                except FileNotFoundError:       # closed meanwhile
+                    pass
+            return links
+
+        def opened():
+            """A new connection, and the keeper's end of it."""
+            before, end = held(), time.monotonic() + PATIENCE
+            connection = daemon.connect()
+            while not held() - before:
+                check(time.monotonic() < end, "the keeper does not accept a connection")
+                time.sleep(0.001)
+            return connection, held() - before
+
+        ends = [opened(), opened()]
+        for connection, sockets in ends:
+            connection.write("/old", "1")
+            connection.close()
+            end = time.monotonic() + PATIENCE
+            while held() & sockets:
+                check(time.monotonic() < end, "the keeper does not close a connection that has ended")
+                time.sleep(0.001)
+        os.kill(daemon.worker(), signal.SIGSTOP)
+        first, second = opened()[0], opened()[0]        # the first gets the slot that became free last
+        os.kill(daemon.worker(), signal.SIGCONT)
+        first.write("/first", "1")
+        second.write("/second", "1")
+        check(daemon.restarts() == 1, "the daemon was not killed between")
 
 
 @test
