@@ -309,5 +309,5 @@ const struct backend_kind qdisk_kind = {
 	.name = "qdisk", .worker = "blkback", .own_size = sizeof(struct disk), .layout = BLK_LAYOUT,
 	.open = disk_open, .features = disk_features, .connect = disk_connect, .descriptors = disk_descriptors,
 	.ready = put_size, .drained = disk_drained, .disconnect = disk_disconnect, .close = disk_close,
-	.resize = disk_resize, .buffer = disk_buffer,
+	.lingers = true, .resize = disk_resize, .buffer = disk_buffer,
 };

@@ -17,11 +17,14 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "blkback.h"
 
 #define ERRORS_TOLD	20u		/* each of these; then one of a thousand */
 #define PORTS		64u
+#define QUIET_MS	200		/* a frontend that has closed, and asks for nothing in that time, has all its answers */
+#define CLOSING_NS	2000000000ull	/* after that nothing more is taken from it */
 
 struct blk_memory *disk;
 struct blk_limits limits;
@@ -30,6 +33,8 @@ static const struct storage_ops *storage;
 static struct io_list todo = STAILQ_HEAD_INITIALIZER(todo);
 static struct io *barrier;		/* runs alone */
 static unsigned int running;		/* operations of the storage */
+static uint64_t closing_ns;		/* CLOCK_MONOTONIC when the keeper said CLOSING; 0 before */
+static bool said_answered;
 
 /* --- what went wrong -------------------------------------------------------------------------------- */
 
@@ -318,13 +323,47 @@ static void read_limits(void)
 	limits.discard = disk->discard;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* An event, though it brings no answer, makes Linux go on with what waits behind queues that it stopped when it closed. */
+static void begin_closing(void)
+{
+	if (closing_ns)
+		return;
+	closing_ns = now_ns();
+	for (unsigned int i = 0; i < disk->queues; i++)
+		worker_notify(queues[i].port);
+}
+
+static bool takes_requests(void)
+{
+	return !closing_ns || now_ns() - closing_ns < CLOSING_NS;
+}
+
+static void say_answered(void)
+{
+	struct message m = { .type = MESSAGE_ANSWERED };
+
+	said_answered = true;
+	worker_tell(&m, MESSAGE_HEAD);
+}
+
 static void hear_keeper(void)
 {
 	static struct message m;
 
-	while (worker_next(&m))
+	while (worker_next(&m)) {
 		if (m.type == MESSAGE_CHANGED)
 			read_limits();
+		else if (m.type == MESSAGE_CLOSING)
+			begin_closing();
+	}
 }
 
 /*
@@ -358,13 +397,21 @@ static void sleep_until_event(void)
 {
 	struct pollfd fds[] = { { .fd = FD_EVENTS, .events = POLLIN }, { .fd = storage->fd(), .events = POLLIN } };
 
+	bool quiet = closing_ns && !said_answered && !running;
+	int ready;
+
 	for (unsigned int i = 0; i < disk->queues; i++)
-		if (queue_sleep(&queues[i]))
+		if (queue_sleep(&queues[i]) && takes_requests())
 			return;
 	unmask();
 	fault_point("sleep");
-	if (running && (poll(fds, 2, -1) <= 0 || !fds[0].revents))
-		return;
+	if (running || quiet) {
+		ready = poll(fds, 2, quiet ? QUIET_MS : -1);
+		if (quiet && (!ready || !takes_requests()))
+			say_answered();
+		if (ready <= 0 || !fds[0].revents)
+			return;
+	}
 	take_events();
 }
 
@@ -374,7 +421,7 @@ static bool pass(struct io_list *fresh)
 	bool busy = !STAILQ_EMPTY(fresh);
 
 	for (unsigned int i = 0; i < disk->queues; i++)
-		busy |= queue_take(&queues[i], fresh) > 0;
+		busy |= takes_requests() && queue_take(&queues[i], fresh) > 0;
 	if (busy)
 		prepare(fresh);
 	dispatch();

@@ -61,7 +61,7 @@ static void status(int fd)
 
 	LIST_FOREACH(d, &devices, next)
 		say(fd, "%s worker %d starts %u %s\n", d->name, d->pid, d->memory ? d->memory->starts : 0,
-		    d->failed ? "failed" : d->draining ? "closing" : d->serving ? "serving" :
+		    d->failed ? "failed" : d->draining || d->closing ? "closing" : d->serving ? "serving" :
 		    d->connected ? "connecting" : d->opened ? "waiting" : d->opening ? "opening" : "closed");
 	control_answer(fd, NULL);
 }

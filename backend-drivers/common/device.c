@@ -3,7 +3,7 @@
  * The devices, and their states. keeper.h has the diagram; here is who takes its edges:
  *
  *	1 -> 2	prepare()	4 -> 5	the frontend has gone to 5, or device_give_up()
- *	2 -> 4	device_ready()	4, 5 -> 6	finish(), once the worker is dead and its I/O has ended
+ *	2 -> 4	device_ready()	4, 5 -> 6	finish(), once all is answered, the worker is dead and its I/O has ended
  *
  * Invariants:
  * 1. A device that is `connected` has its memory, event channels and grants, and a worker (or one is being started).
@@ -175,7 +175,7 @@ static void finish(struct device *d)
 	d->draining = false;
 	d->kind->disconnect(d);
 	device_memory_end(d);
-	d->connected = d->serving = false;
+	d->connected = d->serving = d->closing = d->answered = false;
 }
 
 static void drain_event(void *context, uint32_t events)
@@ -204,6 +204,30 @@ static bool disconnect(struct device *d)
 	return true;
 }
 
+static void tell_closing(struct device *d)
+{
+	struct message m = { .type = MESSAGE_CLOSING };
+
+	worker_send(d, &m, MESSAGE_HEAD);
+	device_ring(d);
+}
+
+/*
+ * Linux's blkfront says Closed while requests are in its ring, and more behind its queues, and takes the disk away only when
+ * all of them have been answered: with the worker they would be gone, and whoever removes the disk would wait for ever.
+ * True when the worker can be ended.
+ */
+static bool all_answered(struct device *d)
+{
+	if (!d->kind->lingers || !d->serving || d->failed || d->draining)
+		return true;
+	if (!d->closing) {
+		d->closing = true;
+		tell_closing(d);
+	}
+	return d->answered;
+}
+
 static void connect(struct device *d)
 {
 	int err = d->kind->connect(d);
@@ -223,10 +247,23 @@ static void connect(struct device *d)
 
 void device_ready(struct device *d)
 {
+	/* The successor of one that died while it closed. */
+	if (d->closing)
+		tell_closing(d);
+	if (d->serving)
+		return;
 	d->serving = true;
 	if (!d->resuming)
 		announce(d, XenbusStateConnected, d->kind->ready);
 	d->resuming = false;
+}
+
+void device_answered(struct device *d)
+{
+	if (!d->closing)
+		return;
+	d->answered = true;
+	device_look(d);
 }
 
 void device_give_up(struct device *d, const char *format, ...)
@@ -277,6 +314,8 @@ static void step(struct device *d, int back, int front, bool online)
 	/* Only a toolstack writes 1: these nodes are another device's, and that the old ones went was not seen. */
 	bool other = back == XenbusStateInitialising && (d->failed || d->opened || d->connected);
 
+	if (d->connected && front == XenbusStateClosed && !other && !all_answered(d))
+		return;
 	if (d->connected && (!there || other) && !disconnect(d))
 		return;
 	if (other) {

@@ -4,7 +4,7 @@
  *
  * The life of a device, by the states of xen/io/xenbus.h that it writes into its backend's node:
  *
- *	      open()              frontend at 3 or 4, connect(),          frontend at 6 or gone,
+ *	      open()              frontend at 3 or 4, connect(),          frontend at 6 (lingers: then ANSWERED) or gone,
  *	 1 ----------------> 2 ------------------------------------> 4 ------------------------------> 6
  *	      (failed: 6)         worker starts, says READY, ready()      worker killed, disconnect()
  *
@@ -64,6 +64,12 @@ struct backend_kind {
 	/* Undoes open(). */
 	void (*close)(struct device *d);
 
+	/*
+	 * Who waits in the guest for an answer of this device waits until it comes, even if the frontend has said Closed: its
+	 * worker gets MESSAGE_CLOSING and goes on until it says ANSWERED.
+	 */
+	bool lingers;
+
 	/* All of these may be NULL. */
 	void (*left)(uint32_t domid, uint32_t devid);	/* it is gone: remove what it may have left */
 	void (*changed)(struct device *d);	/* a node of the backend may have changed */
@@ -91,6 +97,7 @@ struct device {
 
 	bool opening, opened, connected, serving, failed, looked_at, draining;
 	bool resuming;			/* the keeper has come back, the frontend is connected already */
+	bool closing, answered;		/* the worker was sent CLOSING; it has said ANSWERED */
 	int own_fd;			/* see drained(); -1 */
 
 	struct backend_memory *memory;	/* NULL unless connected */
@@ -145,8 +152,9 @@ uint64_t now_ns(void);
 
 /* Reads the store's list of devices, and watches it. 0 or -errno. */
 int devices_start(void);
-/* The worker has said READY. */
+/* The worker has said READY; after CLOSING that all has been answered. */
 void device_ready(struct device *d);
+void device_answered(struct device *d);
 /* Acts on a device's states; to be called when something about it has changed. */
 void device_look(struct device *d);
 struct device *device_find(const char *kind, uint32_t domid, uint32_t devid);

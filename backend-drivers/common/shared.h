@@ -56,6 +56,8 @@ enum message_type {
 	MESSAGE_UNMAP,			/* worker: forget the .count pages at .index; they are not mapped any more */
 	MESSAGE_COPY,			/* worker: do .count .copies; answer: .error, and .status of each */
 	MESSAGE_CHANGED,		/* keeper: the kind's part of the memory has changed */
+	MESSAGE_CLOSING,		/* keeper: the frontend has said Closed; serve what it still asks for, then say ANSWERED */
+	MESSAGE_ANSWERED,		/* worker: since CLOSING all has been answered */
 	MESSAGE_OWN = 64,
 };
 

@@ -171,8 +171,7 @@ static void ready(struct device *d)
 	if (d->upgrade_client >= 0)
 		control_answer(d->upgrade_client, NULL);
 	d->upgrade_client = -1;
-	if (!d->serving)
-		device_ready(d);
+	device_ready(d);
 }
 
 /* A worker is not trusted with the log's size. */
@@ -213,6 +212,9 @@ static void worker_says(void *context, uint32_t events)
 	switch (m.type) {
 	case MESSAGE_READY:
 		ready(d);
+		break;
+	case MESSAGE_ANSWERED:
+		device_answered(d);
 		break;
 	case MESSAGE_LOG:
 		log_worker(d, m.text);
