@@ -339,6 +339,7 @@ static void begin_closing(void)
 	closing_ns = now_ns();
 	for (unsigned int i = 0; i < disk->queues; i++)
 		worker_notify(queues[i].port);
+	fault_point("closing");
 }
 
 static bool takes_requests(void)
