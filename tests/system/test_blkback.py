@@ -36,7 +36,7 @@ FULL = bool(os.environ.get("FULL"))
 add_test("disks_of_stock_guests_keep_what_was_written_on_" + hypervisor, step, "blkback", hypervisor,
          "xlkills=%s" % os.environ.get("KILLS", "200" if FULL else "8"), limit=3600 if FULL else 1800)
 add_test("disks_of_every_kind_are_filled_on_" + hypervisor, step, "blkback-kinds", hypervisor,
-         "xlmib=128" if FULL else "", memory="4G" if FULL else "1536M", dom0="2500M" if FULL else "512M", limit=3600)
+         "xlmib=256" if FULL else "", memory="4G" if FULL else "1536M", dom0="2500M" if FULL else "512M", limit=3600)
 add_test("disks_come_and_go_in_use_too_on_" + hypervisor, step, "blkback-detach", hypervisor, "xlturns=20" if FULL else "")
 add_test("guest_waits_200_ms_at_most_when_a_worker_dies_on_" + hypervisor, pause, hypervisor)
 if FULL:

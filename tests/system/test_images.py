@@ -11,9 +11,9 @@ FULL = bool(os.environ.get("FULL"))
 
 
 def images(hv):
-    options = "xlkills=%s xlimages=all" % os.environ.get("KILLS", "20") if FULL else ""
-    dom0_step("images-" + hv, "images", options, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400, hv_options="dom0_mem=700M",
-              memory="1300M")
+    options = "xlkills=%s xlimages=all xlmib=256" % os.environ.get("KILLS", "20") if FULL else ""
+    dom0_step("images-" + hv, "images", options, hv=hv, initrd=INITRAMFS, limit=7200 if FULL else 2400,
+              hv_options="dom0_mem=1900M" if FULL else "dom0_mem=700M", memory="3G" if FULL else "1300M")
 
 
 hypervisor = "xen" if HV == "bare" else HV
