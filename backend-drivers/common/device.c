@@ -260,10 +260,10 @@ void device_ready(struct device *d)
 
 void device_answered(struct device *d)
 {
-	if (!d->closing)
-		return;
-	d->answered = true;
-	device_look(d);
+	d->answered = d->closing;
+	/* Of one that has ended these are the last words, and worker_ended() goes on from there. */
+	if (d->answered && d->pid > 0)
+		device_look(d);
 }
 
 void device_give_up(struct device *d, const char *format, ...)
@@ -314,9 +314,12 @@ static void step(struct device *d, int back, int front, bool online)
 	/* Only a toolstack writes 1: these nodes are another device's, and that the old ones went was not seen. */
 	bool other = back == XenbusStateInitialising && (d->failed || d->opened || d->connected);
 
-	if (d->connected && front == XenbusStateClosed && !other && !all_answered(d))
+	/* Once it has been seen to close there is no way back, however soon the frontend comes again. */
+	bool leaves = d->connected && (!there || other || d->closing);
+
+	if (leaves && front == XenbusStateClosed && !other && !all_answered(d))
 		return;
-	if (d->connected && (!there || other) && !disconnect(d))
+	if (leaves && !disconnect(d))
 		return;
 	if (other) {
 		device_close(d);

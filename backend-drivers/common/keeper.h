@@ -152,8 +152,9 @@ uint64_t now_ns(void);
 
 /* Reads the store's list of devices, and watches it. 0 or -errno. */
 int devices_start(void);
-/* The worker has said READY; after CLOSING that all has been answered. */
+/* The worker has said READY. */
 void device_ready(struct device *d);
+/* The worker has said ANSWERED. The device may be gone when this comes back. */
 void device_answered(struct device *d);
 /* Acts on a device's states; to be called when something about it has changed. */
 void device_look(struct device *d);

@@ -147,6 +147,10 @@ void worker_ended(struct device *d, int status)
 	read_rest(d);
 	describe(how, sizeof(how), d, status);
 	forget(d);
+	if (d->answered) {
+		device_look(d);		/* it closes, and may be gone now */
+		return;
+	}
 	if (!d->connected || d->failed || d->draining)
 		return;
 	log_line("%s: its worker %d %s%s", d->name, pid, how,
