@@ -154,7 +154,8 @@ int disk_grown(struct device *d)
 		return err;
 	log_line("%s: it has %llu bytes now, and had %llu", d->name, (unsigned long long)disk->storage.facts.bytes,
 		 (unsigned long long)old);
-	if (!d->serving)
+	/* A frontend that has closed would take the nodes for a new beginning. */
+	if (!d->serving || d->closing)
 		return 0;
 	/* The worker first: the guest uses the new size as soon as it reads it. */
 	memory = device_memory_own(d);

@@ -23,6 +23,7 @@
 
 #define ERRORS_TOLD	20u		/* each of these; then one of a thousand */
 #define PORTS		64u
+#define LISTENS_EVERY	1024u		/* passes: one whom a guest keeps busy must hear the keeper too */
 #define QUIET_MS	200		/* a frontend that has closed, and asks for nothing in that time, has all its answers */
 #define CLOSING_NS	2000000000ull	/* after that nothing more is taken from it */
 
@@ -416,6 +417,15 @@ static void sleep_until_event(void)
 	take_events();
 }
 
+static void listen_to_keeper(void)
+{
+	struct pollfd events = { .fd = FD_EVENTS, .events = POLLIN };
+
+	unmask();
+	if (poll(&events, 1, 0) > 0)
+		take_events();
+}
+
 /* One pass: true if there was something to do. */
 static bool pass(struct io_list *fresh)
 {
@@ -441,6 +451,7 @@ int main(int argc, char **argv)
 		{ SCMP_SYS(io_uring_enter), -1 }, { SCMP_SYS(flock), -1 }, { SCMP_SYS(sysinfo), -1 }
 	};
 	struct io_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
+	unsigned int passes = 0;
 
 	worker_begin(argc, argv, BLK_LAYOUT);
 	worker_sandbox(rules, sizeof(rules) / sizeof(rules[0]), 0);
@@ -456,4 +467,6 @@ int main(int argc, char **argv)
 	for (;;)
 		if (!pass(&fresh))
 			sleep_until_event();
+		else if (++passes % LISTENS_EVERY == 0)
+			listen_to_keeper();
 }

@@ -219,7 +219,7 @@ static void tell_closing(struct device *d)
  */
 static bool all_answered(struct device *d)
 {
-	if (!d->kind->lingers || !d->serving || d->failed || d->draining)
+	if (!d->kind->lingers || (!d->serving && !d->resuming) || d->failed || d->draining)
 		return true;
 	if (!d->closing) {
 		d->closing = true;
