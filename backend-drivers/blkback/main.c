@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "blkback.h"
 
@@ -324,14 +323,6 @@ static void read_limits(void)
 	limits.discard = disk->discard;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 /* An event, though it brings no answer, makes Linux go on with what waits behind queues that it stopped when it closed. */
 static void begin_closing(void)
 {
@@ -398,7 +389,6 @@ static void take_events(void)
 static void sleep_until_event(void)
 {
 	struct pollfd fds[] = { { .fd = FD_EVENTS, .events = POLLIN }, { .fd = storage->fd(), .events = POLLIN } };
-
 	bool quiet = closing_ns && !said_answered && !running;
 	int ready;
 

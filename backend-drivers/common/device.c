@@ -247,7 +247,7 @@ static void connect(struct device *d)
 
 void device_ready(struct device *d)
 {
-	/* The successor of one that died while it closed. */
+	/* A successor, or one that a new keeper started, and the frontend closed meanwhile. */
 	if (d->closing)
 		tell_closing(d);
 	if (d->serving)

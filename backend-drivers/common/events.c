@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include "keeper.h"
 
 struct event_source {
@@ -69,12 +68,4 @@ void events_serve(int timeout_ms)
 		dead = s->next_dead;
 		free(s);
 	}
-}
-
-uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }

@@ -146,7 +146,6 @@ struct event_source *events_add(int fd, uint32_t events, event_handler handler, 
 void events_remove(struct event_source *s);
 /* Serves what is ready, waiting for it if need be; at most @timeout_ms, -1 for ever. */
 void events_serve(int timeout_ms);
-uint64_t now_ns(void);
 
 /* --- device.c --------------------------------------------------------------------------------- */
 

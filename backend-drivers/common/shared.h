@@ -16,6 +16,7 @@
 #define BACKEND_SHARED_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* Descriptors of a worker. FD_OWN and those behind it are its kind's (struct backend_kind.descriptors). */
 enum worker_fd { FD_CONTROL = 3, FD_MEMORY, FD_EVENTS, FD_GRANTS, FD_OWN };
@@ -86,5 +87,14 @@ struct message {
 	};
 };
 #define MESSAGE_HEAD	24u		/* bytes before the union */
+
+/* CLOCK_MONOTONIC */
+static inline uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
 
 #endif

@@ -23,7 +23,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "control.h"
 #include "link.h"
@@ -39,14 +38,6 @@ static enum link_state state;
 static bool known;			/* it was connected once, here or in an earlier process */
 static bool looking, ending, gave_up;
 static uint64_t next_try = NEVER, attempt_ends, lost_at, end_at = NEVER;
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 /* --- the keeper ---------------------------------------------------------------------------------- */
 
@@ -117,12 +108,12 @@ static void down(void)
 	if (!known)
 		fail("%s", link_why());
 	if (was_up) {
-		lost_at = now();
+		lost_at = now_ns();
 		gave_up = false;
 	}
 	if (was_up && !looking && !ending)
 		say("the connection is lost (%s); requests wait for at most %u s", link_why(), queue->wait_seconds);
-	next_try = queue->server ? NEVER : was_up ? now() : now() + TRY_NS;
+	next_try = queue->server ? NEVER : was_up ? now_ns() : now_ns() + TRY_NS;
 	if (queue->server)
 		tell_text(NBD_LOST, "%s", link_why());
 }
@@ -152,7 +143,7 @@ static void came_up(void)
 	queue->flags = m.flags;
 	shared_store(&queue->disk_bytes, m.disk_bytes);
 	if (known && !looking)
-		say("connected again after %llu ms", (unsigned long long)(now() - lost_at) / 1000000);
+		say("connected again after %llu ms", (unsigned long long)(now_ns() - lost_at) / 1000000);
 	state = LINK_UP;
 	known = true;
 	looking = false;
@@ -175,7 +166,7 @@ static void connecting(bool begun)
 {
 	state = LINK_CONNECTING;
 	next_try = NEVER;
-	attempt_ends = now() + ATTEMPT_NS;
+	attempt_ends = now_ns() + ATTEMPT_NS;
 	if (!begun)
 		down();
 }
@@ -207,13 +198,13 @@ static void keeper_says(void)
 		looking = state == LINK_UP;
 	} else if (m.type == NBD_END) {
 		ending = true;
-		end_at = now() + END_NS;
+		end_at = now_ns() + END_NS;
 	}
 }
 
 static void timers(void)
 {
-	uint64_t t = now();
+	uint64_t t = now_ns();
 
 	if (state == LINK_DOWN && t >= next_try)
 		connecting(link_connect_uri(queue->target));
@@ -242,7 +233,7 @@ static void timers(void)
 
 static int timeout_ms(void)
 {
-	uint64_t t = now(), first = end_at;
+	uint64_t t = now_ns(), first = end_at;
 
 	if (state == LINK_DOWN && next_try < first)
 		first = next_try;
@@ -355,7 +346,7 @@ int main(int argc, char **argv)
 		fail("the memory for what is not flushed: %s", strerror(-err));
 	filter();
 	known = queue->disk_bytes != 0;
-	lost_at = now();
+	lost_at = now_ns();
 	serve_begin();
 	if (!queue->server)
 		next_try = 0;

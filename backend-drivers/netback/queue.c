@@ -72,14 +72,6 @@ struct queue {
 	struct net_rx_batch rx_batch;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static void notify(struct queue *q, uint32_t port)
 {
 	ioctl(q->events, EVTCHN_NOTIFY, &port);
